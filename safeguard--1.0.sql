@@ -1,0 +1,211 @@
+/* safeguard--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION safeguard" to load this file. \quit
+
+CREATE SCHEMA safeguard;
+GRANT USAGE ON SCHEMA safeguard TO PUBLIC;
+COMMENT ON SCHEMA safeguard IS 'safeguard: rejects the writes that destroy data silently';
+
+--
+-- What it does
+--
+
+CREATE FUNCTION safeguard.status(
+    OUT item text,
+    OUT value text,
+    OUT detail text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_status';
+COMMENT ON FUNCTION safeguard.status() IS 'what is loaded and active in this session and cluster';
+
+CREATE FUNCTION safeguard.rules(
+    OUT rule text,
+    OUT sqlstate text,
+    OUT level text,
+    OUT default_level text,
+    OUT page text,
+    OUT description text,
+    OUT seen bigint,
+    OUT rejected bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_rules_view';
+COMMENT ON FUNCTION safeguard.rules() IS 'rows of the view safeguard.rules';
+
+CREATE VIEW safeguard.rules AS
+    SELECT rule, sqlstate, level, default_level, page, description, seen, rejected
+      FROM safeguard.rules();
+GRANT SELECT ON safeguard.rules TO PUBLIC;
+COMMENT ON VIEW safeguard.rules IS 'all rules, their level in this session, and how often they have acted in this cluster';
+
+CREATE FUNCTION safeguard.findings(
+    OUT rule text,
+    OUT sqlstate text,
+    OUT level text,
+    OUT database text,
+    OUT role text,
+    OUT relation text,
+    OUT queryid bigint,
+    OUT query text,
+    OUT application text,
+    OUT client text,
+    OUT calls bigint,
+    OUT rejected bigint,
+    OUT first_seen timestamptz,
+    OUT last_seen timestamptz,
+    OUT message text,
+    OUT hint text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_findings_view';
+COMMENT ON FUNCTION safeguard.findings() IS 'rows of the view safeguard.findings';
+
+CREATE VIEW safeguard.findings AS
+    SELECT rule, sqlstate, level, database, role, relation, queryid, query,
+           application, client, calls, rejected, first_seen, last_seen,
+           message, hint
+      FROM safeguard.findings();
+GRANT SELECT ON safeguard.findings TO PUBLIC;
+COMMENT ON VIEW safeguard.findings IS 'statements that a rule has found, rejected ones included; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.findings_reset()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_findings_reset';
+REVOKE ALL ON FUNCTION safeguard.findings_reset() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.findings_reset() IS 'forgets all findings and sets the counters of safeguard.rules to zero';
+
+--
+-- Exceptions and declarations
+--
+
+CREATE TABLE safeguard.table_levels (
+    relation regclass NOT NULL,
+    rule text NOT NULL,
+    level text NOT NULL CHECK (level IN ('off', 'record', 'warning', 'error')),
+    reason text,
+    set_by name NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (relation, rule)
+);
+GRANT SELECT ON safeguard.table_levels TO PUBLIC;
+COMMENT ON TABLE safeguard.table_levels IS 'levels of rules for single tables, written by safeguard.set_level';
+
+CREATE TABLE safeguard.column_roles (
+    relation regclass NOT NULL,
+    column_name name NOT NULL,
+    role text NOT NULL CHECK (role IN ('identity', 'scope')),
+    reason text,
+    set_by name NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (relation, column_name, role)
+);
+GRANT SELECT ON safeguard.column_roles TO PUBLIC;
+COMMENT ON TABLE safeguard.column_roles IS 'what columns have been declared to be, written by safeguard.set_column';
+
+-- the relation of a row may be gone, or go with the session
+SELECT pg_catalog.pg_extension_config_dump('safeguard.table_levels',
+    $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation AND c.relpersistence <> 't')$$);
+SELECT pg_catalog.pg_extension_config_dump('safeguard.column_roles',
+    $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation AND c.relpersistence <> 't')$$);
+
+CREATE FUNCTION safeguard.exceptions_changed()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_exceptions_changed';
+REVOKE ALL ON FUNCTION safeguard.exceptions_changed() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.exceptions_changed() IS 'trigger that makes a change of an exception known to all sessions';
+
+CREATE TRIGGER changed
+    AFTER INSERT OR UPDATE OR DELETE ON safeguard.table_levels
+    FOR EACH ROW EXECUTE FUNCTION safeguard.exceptions_changed();
+CREATE TRIGGER emptied
+    AFTER TRUNCATE ON safeguard.table_levels
+    FOR EACH STATEMENT EXECUTE FUNCTION safeguard.exceptions_changed();
+ALTER TABLE safeguard.table_levels
+    ENABLE ALWAYS TRIGGER changed,
+    ENABLE ALWAYS TRIGGER emptied;
+
+CREATE TRIGGER changed
+    AFTER INSERT OR UPDATE OR DELETE ON safeguard.column_roles
+    FOR EACH ROW EXECUTE FUNCTION safeguard.exceptions_changed();
+CREATE TRIGGER emptied
+    AFTER TRUNCATE ON safeguard.column_roles
+    FOR EACH STATEMENT EXECUTE FUNCTION safeguard.exceptions_changed();
+ALTER TABLE safeguard.column_roles
+    ENABLE ALWAYS TRIGGER changed,
+    ENABLE ALWAYS TRIGGER emptied;
+
+-- not STRICT, so that a null argument is an error and not silence
+CREATE FUNCTION safeguard.set_level(
+    relation regclass,
+    rule text,
+    level text,
+    reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_set_level';
+COMMENT ON FUNCTION safeguard.set_level(regclass, text, text, text) IS 'gives a table a level of its own for a rule';
+
+CREATE FUNCTION safeguard.clear_level(
+    relation regclass,
+    rule text)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_clear_level';
+COMMENT ON FUNCTION safeguard.clear_level(regclass, text) IS 'takes a table''s own level for a rule away';
+
+CREATE FUNCTION safeguard.set_column(
+    relation regclass,
+    column_name name,
+    role text,
+    reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_set_column';
+COMMENT ON FUNCTION safeguard.set_column(regclass, name, text, text) IS 'declares what a column is: identity (it alone identifies its rows) or scope (every write must restrict it)';
+
+CREATE FUNCTION safeguard.clear_column(
+    relation regclass,
+    column_name name,
+    role text)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_clear_column';
+COMMENT ON FUNCTION safeguard.clear_column(regclass, name, text) IS 'takes a declaration of safeguard.set_column back';
+
+-- with this search_path, regclass prints names with their schema
+CREATE FUNCTION safeguard.export_settings()
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(string_agg(s.line, E'\n' ORDER BY s.line COLLATE "C"), '')
+      FROM (SELECT format('SELECT safeguard.set_level(%L, %L, %L, %L);',
+                          l.relation, l.rule, l.level, l.reason)
+              FROM safeguard.table_levels l
+             WHERE EXISTS (SELECT FROM pg_class c
+                            WHERE c.oid = l.relation AND c.relpersistence <> 't')
+            UNION ALL
+            SELECT format('SELECT safeguard.set_column(%L, %L, %L, %L);',
+                          r.relation, r.column_name, r.role, r.reason)
+              FROM safeguard.column_roles r
+             WHERE EXISTS (SELECT FROM pg_attribute a, pg_class c
+                            WHERE a.attrelid = r.relation AND a.attname = r.column_name
+                              AND NOT a.attisdropped
+                              AND c.oid = r.relation AND c.relpersistence <> 't')) AS s(line);
+END;
+COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
+
+--
+-- Creating the extension guards no session but this one
+--
+
+CREATE FUNCTION safeguard.warn_unguarded()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_warn_unguarded';
+SELECT safeguard.warn_unguarded();
+DROP FUNCTION safeguard.warn_unguarded();

@@ -1,0 +1,405 @@
+/*-------------------------------------------------------------------------
+ *
+ * exceptions.c
+ *		What has been declared about single tables: levels and columns.
+ *
+ * The rows of safeguard.table_levels and safeguard.column_roles are cached
+ * per relation in each backend.  A trigger on both tables, written or
+ * restored, sends a relcache invalidation for the relation that a row is
+ * about, and that drops the entry in every session at commit.
+ *
+ * An entry holds the relation's own rows only, and a partition asks its root
+ * each time: a tree that is attached elsewhere does not invalidate its leaves.
+ *
+ * Anybody who may create a schema could make one called safeguard before the
+ * extension is there; so a table counts only if it is a member of the
+ * extension.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "safeguard.h"
+
+/* a relation's rows are read this often when they change under the reader */
+#define MAX_READS	3
+
+/* what is declared about one relation by rows of its own */
+typedef struct SgDeclared
+{
+	Oid			relid;			/* hash key, MUST BE FIRST */
+	bool		valid;			/* false: read it again */
+	int8		levels[SG_NUM_RULES];	/* SgLevel, or -1 for no row */
+	Bitmapset  *columns[SG_NUM_COLUMN_ROLES];	/* attribute numbers */
+} SgDeclared;
+
+static const char *const column_role_names[SG_NUM_COLUMN_ROLES] = {
+	[SG_COLUMN_IDENTITY] = "identity",
+	[SG_COLUMN_SCOPE] = "scope",
+};
+
+static HTAB *declared = NULL;	/* of SgDeclared */
+static MemoryContext declared_context = NULL;	/* column sets */
+
+/* the tables that entries were read from, to notice when they go */
+static Oid	levels_oid = InvalidOid;
+static Oid	roles_oid = InvalidOid;
+
+/* grows with each invalidation, to notice one that comes while reading */
+static uint64 invalidations = 0;
+
+/* ---------------- names ---------------- */
+
+const char *
+sg_column_role_name(SgColumnRole role)
+{
+	return column_role_names[role];
+}
+
+/*
+ * The column role called "name", or -1.
+ */
+int
+sg_column_role_by_name(const char *name)
+{
+	for (int i = 0; i < SG_NUM_COLUMN_ROLES; i++)
+	{
+		if (strcmp(column_role_names[i], name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * The names of all column roles, for a hint.
+ */
+char *
+sg_column_role_names(void)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < SG_NUM_COLUMN_ROLES; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 column_role_names[i]);
+	return buf.data;
+}
+
+/* ---------------- the cache ---------------- */
+
+static void
+forget_all(void)
+{
+	HASH_SEQ_STATUS seq;
+	SgDeclared *entry;
+
+	hash_seq_init(&seq, declared);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		entry->valid = false;
+}
+
+/*
+ * A relation has changed, or (InvalidOid) any may have.  Comes at any moment,
+ * so it only marks entries.
+ */
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	SgDeclared *entry;
+
+	invalidations++;
+	if (declared == NULL)
+		return;
+	if (!OidIsValid(relid) || relid == levels_oid || relid == roles_oid)
+	{
+		forget_all();
+		return;
+	}
+	entry = hash_search(declared, &relid, HASH_FIND, NULL);
+	if (entry != NULL)
+		entry->valid = false;
+}
+
+/*
+ * A schema has changed: ours may have got another name.
+ */
+static void
+namespace_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	invalidations++;
+	if (declared != NULL)
+		forget_all();
+}
+
+/*
+ * Register for invalidations.  Called once, from _PG_init.
+ */
+void
+sg_exceptions_init(void)
+{
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
+}
+
+/*
+ * The OID of a table of our extension, or InvalidOid if the extension has not
+ * been created in this database.  Never raises for a table that is not there.
+ */
+Oid
+sg_config_table(const char *relname)
+{
+	Oid			namespaceId = get_namespace_oid("safeguard", true);
+	Oid			extension;
+	Oid			relid;
+
+	if (!OidIsValid(namespaceId))
+		return InvalidOid;
+	relid = get_relname_relid(relname, namespaceId);
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+		return InvalidOid;
+	extension = get_extension_oid("safeguard", true);
+	if (!OidIsValid(extension) ||
+		getExtensionOfObject(RelationRelationId, relid) != extension)
+		return InvalidOid;
+	return relid;
+}
+
+/*
+ * Open a table of ours, NULL if it is not there.  *relid gets its OID.  The
+ * caller closes it with AccessShareLock.
+ */
+Relation
+sg_open_config_table(const char *relname, Oid *relid)
+{
+	*relid = sg_config_table(relname);
+	return OidIsValid(*relid) ? try_table_open(*relid, AccessShareLock) : NULL;
+}
+
+static SysScanDesc
+begin_scan(Relation rel, Oid relid, ScanKeyData *key)
+{
+	Oid			index;
+
+	/* finds out which one is the primary key, too */
+	list_free(RelationGetIndexList(rel));
+	index = rel->rd_pkindex;
+
+	ScanKeyInit(key, SG_CONFIG_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	return systable_beginscan(rel, index, OidIsValid(index), NULL, 1, key);
+}
+
+/*
+ * A column of one of our tables, none of which is null where this is used.
+ */
+static Datum
+attribute(HeapTuple tuple, Relation rel, AttrNumber attnum)
+{
+	bool		isnull;
+
+	return heap_getattr(tuple, attnum, RelationGetDescr(rel), &isnull);
+}
+
+static void
+read_levels(Oid relid, SgDeclared *result)
+{
+	Relation	rel = sg_open_config_table("table_levels", &levels_oid);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (rel == NULL)
+		return;
+	scan = begin_scan(rel, relid, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		rule = attribute(tuple, rel, SG_LEVELS_RULE);
+		Datum		level = attribute(tuple, rel, SG_LEVELS_LEVEL);
+		int			rule_id = sg_rule_by_name(TextDatumGetCString(rule));
+
+		/* a later version's rule or level means nothing to this one */
+		if (rule_id >= 0)
+			result->levels[rule_id] =
+				(int8) sg_level_by_name(TextDatumGetCString(level));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+read_roles(Oid relid, SgDeclared *result)
+{
+	Relation	rel = sg_open_config_table("column_roles", &roles_oid);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (rel == NULL)
+		return;
+	scan = begin_scan(rel, relid, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		role = attribute(tuple, rel, SG_ROLES_ROLE);
+		Name		column = DatumGetName(attribute(tuple, rel,
+													SG_ROLES_COLUMN));
+		int			role_id = sg_column_role_by_name(TextDatumGetCString(role));
+		AttrNumber	attnum = get_attnum(relid, NameStr(*column));
+
+		if (role_id >= 0 && attnum > 0)
+			result->columns[role_id] =
+				bms_add_member(result->columns[role_id], attnum);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/*
+ * Read a relation's rows, again if an invalidation came in the meantime.
+ * Returns false if that went on and on; then the result may be stale and must
+ * not be kept.
+ */
+static bool
+read_declared(Oid relid, SgDeclared *result)
+{
+	for (int i = 0; i < MAX_READS; i++)
+	{
+		uint64		before = invalidations;
+
+		memset(result, 0, sizeof(*result));
+		memset(result->levels, -1, sizeof(result->levels));
+		read_levels(relid, result);
+		read_roles(relid, result);
+		if (before == invalidations)
+			return true;
+	}
+	return false;
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL		ctl = {0};
+
+	declared_context = AllocSetContextCreate(CacheMemoryContext,
+											 "safeguard declared columns",
+											 ALLOCSET_SMALL_SIZES);
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(SgDeclared);
+	ctl.hcxt = CacheMemoryContext;
+	declared = hash_create("safeguard declarations", 64, &ctl,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * What is declared about a relation by rows of its own.  The result is good
+ * until the next invalidation is taken in.
+ */
+static const SgDeclared *
+get_declared(Oid relid)
+{
+	MemoryContext work;
+	MemoryContext caller;
+	SgDeclared	fresh;
+	SgDeclared *entry;
+	bool		found;
+	bool		keep;
+
+	if (declared == NULL)
+		create_cache();
+	entry = hash_search(declared, &relid, HASH_FIND, NULL);
+	if (entry != NULL && entry->valid)
+		return entry;
+
+	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard exceptions",
+								 ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(work);
+	keep = read_declared(relid, &fresh);
+
+	/* reading may have moved or dropped what was found before */
+	entry = hash_search(declared, &relid, HASH_ENTER, &found);
+	if (!found)
+		memset(entry->columns, 0, sizeof(entry->columns));
+	entry->valid = false;
+	memcpy(entry->levels, fresh.levels, sizeof(entry->levels));
+	MemoryContextSwitchTo(declared_context);
+	for (int i = 0; i < SG_NUM_COLUMN_ROLES; i++)
+	{
+		bms_free(entry->columns[i]);
+		entry->columns[i] = NULL;
+		entry->columns[i] = bms_copy(fresh.columns[i]);
+	}
+	entry->valid = keep;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+	return entry;
+}
+
+/* ---------------- questions ---------------- */
+
+/*
+ * The top-most ancestor of a partition, InvalidOid if it is none.
+ */
+Oid
+sg_partition_root(Oid relid)
+{
+	List	   *ancestors;
+
+	if (!get_rel_relispartition(relid))
+		return InvalidOid;
+	ancestors = get_partition_ancestors(relid);
+	return ancestors == NIL ? InvalidOid : llast_oid(ancestors);
+}
+
+/*
+ * The level in a relation's own row for a rule, or -1 if it has none.
+ */
+int
+sg_table_level(Oid relid, SgRuleId rule)
+{
+	return get_declared(relid)->levels[rule];
+}
+
+/*
+ * Has the column been declared to have the role, for this relation or for the
+ * root of its partition tree, where the column may have another number?
+ */
+bool
+sg_column_has_role(Oid relid, AttrNumber attnum, SgColumnRole role)
+{
+	Oid			root;
+	char	   *name;
+	AttrNumber	root_attnum;
+
+	if (attnum <= 0)
+		return false;
+	if (bms_is_member(attnum, get_declared(relid)->columns[role]))
+		return true;
+
+	root = sg_partition_root(relid);
+	if (!OidIsValid(root))
+		return false;
+	name = get_attname(relid, attnum, true);
+	root_attnum = name == NULL ? InvalidAttrNumber : get_attnum(root, name);
+	return root_attnum > 0 &&
+		bms_is_member(root_attnum, get_declared(root)->columns[role]);
+}

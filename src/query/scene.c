@@ -1,0 +1,349 @@
+/*-------------------------------------------------------------------------
+ *
+ * scene.c
+ *		Enumerates the scenes of a statement and keeps what is equal in one.
+ *
+ * The number of scenes is the product of the alternatives as long as that is
+ * small; beyond MAX_SCENES each alternative is looked at by itself, the
+ * others staying at their first side, so that the work stays linear in the
+ * length of the statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "query/scene.h"
+
+#define MAX_CHOICES 256
+#define MAX_SCENES 64
+#define MAX_LINEAR_SCENES 512
+
+typedef struct Enumeration
+{
+	SgStatement *stmt;
+	MergeAction *action;
+	void		(*judge) (SgScene *scene, void *arg);
+	void	   *arg;
+	MemoryContext context;		/* reset after each scene */
+	int			options[MAX_CHOICES];	/* as the last scene met them */
+	int			choices[MAX_CHOICES];
+	int			nchoices;
+	int			negations;		/* most that any scene has met */
+} Enumeration;
+
+/* Builds one scene with the choices that are set, and has it judged. */
+static void
+run_scene(Enumeration *e, int nforced, int focus)
+{
+	MemoryContext old = MemoryContextSwitchTo(e->context);
+	SgScene    *scene = palloc0(sizeof(SgScene));
+
+	CHECK_FOR_INTERRUPTS();
+	scene->stmt = e->stmt;
+	scene->action = e->action;
+	scene->choices = e->choices;
+	scene->options = e->options;
+	scene->nforced = nforced;
+	scene->focus = focus;
+	sg_enter_target(scene);
+	MemoryContextSwitchTo(old);
+
+	e->judge(scene, e->arg);
+
+	e->nchoices = Min(scene->nchoices, MAX_CHOICES);
+	e->negations = Max(e->negations, scene->negations);
+	MemoryContextReset(e->context);
+}
+
+/* Each alternative by itself; used when there are too many combinations. */
+static void
+run_linear(Enumeration *e, int focus)
+{
+	int			runs = 0;
+
+	for (int i = 0; i < e->nchoices && runs < MAX_LINEAR_SCENES; i++)
+	{
+		int			noptions = e->options[i];
+
+		for (int side = 1; side < noptions && runs < MAX_LINEAR_SCENES; side++)
+		{
+			memset(e->choices, 0, sizeof(e->choices));
+			e->choices[i] = side;
+			run_scene(e, i + 1, focus);
+			runs++;
+		}
+		/* find out again what follows when this one stays at its first */
+		memset(e->choices, 0, sizeof(e->choices));
+		run_scene(e, i + 1, focus);
+	}
+}
+
+/* All combinations, like an odometer whose last wheel turns first. */
+static void
+run_all(Enumeration *e, int focus)
+{
+	int			runs = 0;
+	int			nforced = 0;
+
+	for (;;)
+	{
+		double		left = 1;
+		int			i;
+
+		run_scene(e, nforced, focus);
+		if (++runs == 1)
+		{
+			for (i = 0; i < e->nchoices; i++)
+				left *= e->options[i];
+			if (left > MAX_SCENES)
+			{
+				run_linear(e, focus);
+				return;
+			}
+		}
+		for (i = e->nchoices - 1; i >= 0; i--)
+			if (e->choices[i] + 1 < e->options[i])
+				break;
+		if (i < 0 || runs >= MAX_LINEAR_SCENES)
+			return;
+		e->choices[i]++;
+		nforced = i + 1;
+	}
+}
+
+/*
+ * Calls judge once for each scene of a statement; for MERGE, once for each of
+ * its UPDATE and DELETE actions.  The scene lives until judge returns.
+ */
+void
+sg_for_each_scene(SgStatement *stmt,
+				  void (*judge) (SgScene *scene, void *arg), void *arg)
+{
+	Enumeration *e = palloc(sizeof(Enumeration));
+	List	   *actions = list_make1(NULL);
+	ListCell   *lc;
+
+	/* the arrays need no zeroes: sg_choose() fills them as it goes */
+	e->nchoices = 0;
+	e->stmt = stmt;
+	e->judge = judge;
+	e->arg = arg;
+	e->context = AllocSetContextCreate(CurrentMemoryContext,
+									   "safeguard scene",
+									   ALLOCSET_DEFAULT_SIZES);
+	if (stmt->query->commandType == CMD_MERGE)
+		actions = stmt->query->mergeActionList;
+	foreach(lc, actions)
+	{
+		e->action = (MergeAction *) lfirst(lc);
+		if (e->action && (!sg_merge_matched(e->action) ||
+						  (e->action->commandType != CMD_UPDATE &&
+						   e->action->commandType != CMD_DELETE)))
+			continue;
+		e->negations = 0;
+		run_all(e, -1);
+		for (int focus = 0; focus < e->negations && focus < MAX_SCENES; focus++)
+			run_all(e, focus);
+	}
+	MemoryContextDelete(e->context);
+	pfree(e);
+}
+
+/*
+ * Which of several alternatives does this scene take?  Must be asked in the
+ * same order each time.
+ */
+int
+sg_choose(SgScene *scene, int noptions)
+{
+	int			i = scene->nchoices++;
+
+	if (noptions <= 1 || i >= MAX_CHOICES)
+	{
+		scene->nchoices--;
+		return 0;
+	}
+	scene->options[i] = noptions;
+	if (i >= scene->nforced)
+		scene->choices[i] = 0;
+	return Min(scene->choices[i], noptions - 1);
+}
+
+/* ------------------------------------------------------------------------
+ * Items and their columns
+ * ------------------------------------------------------------------------
+ */
+
+SgItem *
+sg_add_item(SgScene *scene, SgScope *scope, Index rti)
+{
+	SgItem	   *item = palloc0(sizeof(SgItem));
+
+	item->number = list_length(scene->items);
+	item->rte = rt_fetch(rti, scope->query->rtable);
+	item->rti = rti;
+	item->scope = scope;
+	item->judged = scope->judged;
+	item->row = item;
+	if (item->rte->rtekind == RTE_RELATION ||
+		item->rte->rtekind == RTE_NAMEDTUPLESTORE)
+		item->relid = item->rte->relid;
+	scene->items = lappend(scene->items, item);
+	return item;
+}
+
+/* Does lineage end at an item: no table, or a temporary one? */
+bool
+sg_lineage_ends(SgItem *item)
+{
+	return !OidIsValid(item->relid) ||
+		(item->rte->rtekind == RTE_RELATION &&
+		 get_rel_persistence(item->relid) == RELPERSISTENCE_TEMP);
+}
+
+/* The node of a column if something was said of it, else NULL. */
+SgNode *
+sg_node_known(SgScene *scene, SgItem *item, AttrNumber att)
+{
+	ListCell   *lc;
+
+	foreach(lc, scene->nodes)
+	{
+		SgNode	   *node = (SgNode *) lfirst(lc);
+
+		if (node->item == item && node->att == att)
+			return node;
+	}
+	return NULL;
+}
+
+SgNode *
+sg_node(SgScene *scene, SgItem *item, AttrNumber att)
+{
+	SgNode	   *node = sg_node_known(scene, item, att);
+
+	if (node == NULL)
+	{
+		node = palloc0(sizeof(SgNode));
+		node->item = item;
+		node->att = att;
+		node->equal = node;
+		scene->nodes = lappend(scene->nodes, node);
+	}
+	return node;
+}
+
+SgNode *
+sg_equal_root(SgNode *node)
+{
+	while (node->equal != node)
+		node = node->equal;
+	return node;
+}
+
+void
+sg_make_equal(SgNode *a, SgNode *b)
+{
+	a = sg_equal_root(a);
+	b = sg_equal_root(b);
+	if (a == b)
+		return;
+	b->equal = a;
+	a->pins = list_concat(a->pins, b->pins);
+}
+
+/* Records that a column has one value for the whole statement. */
+void
+sg_pin(SgNode *node, Node *single)
+{
+	node = sg_equal_root(node);
+	node->pins = lappend(node->pins, single);
+}
+
+SgItem *
+sg_row(SgItem *item)
+{
+	while (item->row != item)
+		item = item->row;
+	return item;
+}
+
+/* Two relations joined by equality are one source row; never the target. */
+void
+sg_join_rows(SgItem *a, SgItem *b)
+{
+	if (a->number == 0 || b->number == 0)
+		return;
+	a = sg_row(a);
+	b = sg_row(b);
+	if (a != b)
+		b->row = a;
+}
+
+/* ------------------------------------------------------------------------
+ * Single values
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+consts_agree(Const *a, Const *b)
+{
+	Oid			out;
+	bool		varlena;
+	char	   *texta;
+	char	   *textb;
+
+	if (a->constisnull || b->constisnull)
+		return a->constisnull && b->constisnull;
+	if (a->consttype == b->consttype)
+		return datumIsEqual(a->constvalue, b->constvalue, a->constbyval,
+							a->constlen);
+
+	/* 7 and 7::bigint, 'x'::text and 'x'::varchar: compare what is printed */
+	getTypeOutputInfo(a->consttype, &out, &varlena);
+	texta = OidOutputFunctionCall(out, a->constvalue);
+	getTypeOutputInfo(b->consttype, &out, &varlena);
+	textb = OidOutputFunctionCall(out, b->constvalue);
+	return strcmp(texta, textb) == 0;
+}
+
+/*
+ * Can these be the same value?  Planning cannot tell two parameters apart,
+ * nor a parameter from a constant; a subquery is the same only as itself.
+ */
+bool
+sg_singles_agree(Node *a, Node *b)
+{
+	if (IsA(a, SubLink) || IsA(b, SubLink))
+		return equal(a, b);
+	if (IsA(a, Const) && IsA(b, Const))
+		return consts_agree((Const *) a, (Const *) b);
+	return true;
+}
+
+/* Are both columns known to have one value, and the same one? */
+bool
+sg_pins_agree(SgNode *a, SgNode *b)
+{
+	ListCell   *la;
+
+	foreach(la, sg_equal_root(a)->pins)
+	{
+		ListCell   *lb;
+
+		foreach(lb, sg_equal_root(b)->pins)
+			if (sg_singles_agree((Node *) lfirst(la), (Node *) lfirst(lb)))
+				return true;
+	}
+	return false;
+}

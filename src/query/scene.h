@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * scene.h
+ *		One reading of a data-modifying statement: which relations there are,
+ *		which of their columns are equal, which are limited.
+ *
+ * A statement is flattened: subqueries, CTEs, views and sublinks become
+ * scopes, the relations in them items, and each equality joins two columns.
+ * Wherever the statement says "or" (OR arms, arms of a set operation, the
+ * arguments of COALESCE), a scene takes one side; sg_for_each_scene() calls
+ * back once for each combination.  A negated subquery (NOT IN, NOT EXISTS)
+ * gets scenes of its own, because what holds inside it limits nothing
+ * outside.
+ *
+ * Nothing here knows about keys or verdicts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SG_SCENE_H
+#define SG_SCENE_H
+
+#include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
+
+#include "safeguard.h"
+
+/* How a source came to be compared with the target. */
+typedef enum SgForm
+{
+	SG_FORM_JOIN,				/* FROM, USING */
+	SG_FORM_MERGE,				/* MERGE ... USING */
+	SG_FORM_IN,					/* IN, = ANY, = ANY(ARRAY()) */
+	SG_FORM_NOT_IN,				/* NOT IN, <> ALL */
+	SG_FORM_SCALAR,				/* = (SELECT ...) */
+	SG_FORM_EXISTS,				/* EXISTS, other correlated subquery */
+	SG_FORM_NOT_EXISTS
+} SgForm;
+
+/* What a condition does with a column. */
+#define SG_USE_COMPARED		0x01	/* compared with something */
+#define SG_USE_JOINED		0x02	/* equated with another relation */
+#define SG_USE_GROUPED		0x04	/* GROUP BY, PARTITION BY, DISTINCT ON */
+#define SG_USE_RESTRICTED	0x08	/* limited; not: IS NOT NULL, <> constant */
+
+struct SgScope;
+struct SgNode;
+
+/* One occurrence of a relation, VALUES list or function in the statement. */
+typedef struct SgItem
+{
+	int			number;			/* 0 is the target */
+	Oid			relid;			/* InvalidOid: no relation */
+	RangeTblEntry *rte;
+	Index		rti;
+	struct SgScope *scope;		/* where it stands */
+	bool		judged;			/* is it a source in this scene? */
+	struct SgItem *row;			/* union-find: joined by equality */
+} SgItem;
+
+/* A column of an item, or with att 0 its whole row, or a system column. */
+typedef struct SgNode
+{
+	SgItem	   *item;
+	AttrNumber	att;
+	int			uses;			/* SG_USE_* */
+	struct SgNode *equal;		/* union-find: known to be equal */
+	List	   *pins;			/* of Node: single values it is equal to */
+} SgNode;
+
+/* What a Var of a scope refers to. */
+typedef struct SgEntry
+{
+	SgItem	   *item;
+	struct SgScope *sub;
+} SgEntry;
+
+/* A Query in the statement. */
+typedef struct SgScope
+{
+	struct SgScope *parent;		/* around it, for varlevelsup */
+	Query	   *query;
+	SgEntry    *entries;		/* by range table index */
+	struct SgScope *arm;		/* of a set operation: the arm taken */
+	SgForm		form;
+	Node	   *link;			/* sublink it was entered by, or NULL */
+	RangeTblEntry *rte;			/* or entry of a FROM list, or NULL */
+	bool		correlated;		/* refers to something around it */
+	List	   *grouped;		/* of SgNode: GROUP BY columns */
+	bool		filtered;		/* groups are chosen by an aggregate */
+	bool		judged;			/* see SgItem */
+} SgScope;
+
+/* The target compared with a column of an item. */
+typedef enum SgTieKind
+{
+	SG_TIE_EQUAL,				/* equal values */
+	SG_TIE_EXPRESSION,			/* equated with an expression over the item */
+	SG_TIE_COMPARED				/* <, >, <>, ... */
+} SgTieKind;
+
+typedef struct SgTie
+{
+	SgTieKind	kind;
+	AttrNumber	att;			/* of the target */
+	SgNode	   *node;			/* of the item */
+	SgForm		form;
+	Node	   *origin;			/* condition it comes from, for the caret */
+	SgScope    *scope;			/* scope that selects the item */
+	bool		outside;		/* the condition stands outside that scope */
+} SgTie;
+
+typedef struct SgScene
+{
+	SgStatement *stmt;
+	MergeAction *action;		/* of MERGE, or NULL */
+	SgItem	   *target;
+	List	   *items;			/* of SgItem, target first */
+	List	   *nodes;			/* of SgNode */
+	List	   *ties;			/* of SgTie */
+	List	   *links;			/* entered sublinks: SubLink, SgScope, ... */
+	Node	   *written;		/* WHERE as it was written; varno of target = rti */
+	bool		groups;			/* is there a GROUP BY anywhere? */
+	bool		whole_row;		/* one row by CURRENT OF or ctid = constant */
+	int			depth;
+
+	/* which alternatives this scene takes */
+	int		   *choices;
+	int		   *options;
+	int			nchoices;		/* met so far */
+	int			nforced;		/* given by the caller */
+	int			focus;			/* negated subquery looked into, or -1 */
+	int			negations;		/* met so far */
+} SgScene;
+
+/* A value that an expression stands for. */
+typedef enum SgValueKind
+{
+	SG_VALUE_NOTHING,			/* unknown, volatile */
+	SG_VALUE_COLUMN,			/* the value of node */
+	SG_VALUE_SINGLE,			/* one value for the whole statement */
+	SG_VALUE_EXPRESSION			/* computed from columns */
+} SgValueKind;
+
+typedef struct SgValue
+{
+	SgValueKind kind;
+	SgNode	   *node;			/* COLUMN */
+	Node	   *single;			/* SINGLE; also a COLUMN of an uncorrelated
+								 * scalar subquery */
+	List	   *columns;		/* of SgNode: EXPRESSION */
+} SgValue;
+
+/* ---------------- scene.c ---------------- */
+
+extern void sg_for_each_scene(SgStatement *stmt,
+							  void (*judge) (SgScene *scene, void *arg),
+							  void *arg);
+extern int	sg_choose(SgScene *scene, int noptions);
+extern SgItem *sg_add_item(SgScene *scene, SgScope *scope, Index rti);
+extern bool sg_lineage_ends(SgItem *item);
+extern SgNode *sg_node(SgScene *scene, SgItem *item, AttrNumber att);
+extern SgNode *sg_node_known(SgScene *scene, SgItem *item, AttrNumber att);
+extern SgNode *sg_equal_root(SgNode *node);
+extern void sg_make_equal(SgNode *a, SgNode *b);
+extern void sg_pin(SgNode *node, Node *single);
+extern SgItem *sg_row(SgItem *item);
+extern void sg_join_rows(SgItem *a, SgItem *b);
+extern bool sg_pins_agree(SgNode *a, SgNode *b);
+extern bool sg_singles_agree(Node *a, Node *b);
+
+/* ---------------- flatten.c ---------------- */
+
+extern SgScope *sg_enter_target(SgScene *scene);
+extern SgScope *sg_enter_query(SgScene *scene, Query *query, SgScope *parent,
+							   SgForm form, Node *link);
+extern SgScope *sg_enter_sublink(SgScene *scene, SubLink *link,
+								 SgScope *scope, SgForm form);
+extern SgEntry *sg_entry(SgScene *scene, SgScope *scope, Index rti);
+extern Node *sg_scope_output(SgScope **scope, int resno);
+
+/* ---------------- quals.c ---------------- */
+
+/* How far a condition is believed. */
+typedef enum SgTrust
+{
+	SG_TRUST_WRITTEN,			/* the writer's, holds for every row */
+	SG_TRUST_OUTER,				/* ON of an outer join: joins, but limits
+								 * nothing */
+	SG_TRUST_ADDED				/* by a view or a policy: can pin, is no
+								 * source */
+} SgTrust;
+
+extern void sg_condition(SgScene *scene, SgScope *scope, Node *qual,
+						 SgTrust trust);
+
+/* ---------------- uses.c ---------------- */
+
+/* A condition on its way through quals.c: where it stands, what it is worth. */
+typedef struct SgCondition
+{
+	SgScene    *scene;
+	SgScope    *scope;
+	SgTrust		trust;
+} SgCondition;
+
+typedef enum SgOpKind
+{
+	SG_OP_EQUAL,
+	SG_OP_UNEQUAL,
+	SG_OP_ORDER,				/* <, <=, >, >= */
+	SG_OP_OTHER
+} SgOpKind;
+
+extern SgOpKind sg_op_kind(Oid opno, Node *left, bool negated);
+extern void sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses);
+extern void sg_mark_outside(SgCondition *c, Node *node);
+extern bool sg_is_apart(Node *node);
+extern void sg_local_columns(SgCondition *c, Node *node, bool negated,
+							 List **compared, List **limited);
+
+/* ---------------- equate.c ---------------- */
+
+extern void sg_equate(SgScene *scene, SgScope *scope, SgScope *link,
+					  Node *left, Node *right, Node *origin, SgTrust trust);
+extern void sg_compare(SgScene *scene, SgScope *scope, SgScope *link,
+					   Node *left, Node *right, Node *origin, bool unequal);
+
+/* ---------------- value.c ---------------- */
+
+extern SgValue sg_value(SgScene *scene, SgScope *scope, SgScope *link,
+						Node *expr);
+extern List *sg_columns(SgScene *scene, SgScope *scope, Node *expr);
+extern Node *sg_strip(Node *expr);
+
+/* ---------------- writer.c ---------------- */
+
+extern Node *sg_written_quals(Query *query, List **added);
+
+#endif							/* SG_SCENE_H */

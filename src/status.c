@@ -1,0 +1,259 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *		safeguard.status(), and the word of warning at CREATE EXTENSION.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "safeguard.h"
+
+#define STATUS_COLUMNS	3
+
+/* dead rows that are named one by one */
+#define STATUS_MAX_DEAD	10
+
+PG_FUNCTION_INFO_V1(sg_status);
+PG_FUNCTION_INFO_V1(sg_warn_unguarded);
+
+/*
+ * Version of the extension in this database, palloc'd, or NULL if it has not
+ * been created.
+ */
+char *
+sg_extension_version(void)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	char	   *version = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("safeguard"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &isnull);
+
+		if (!isnull)
+			version = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
+static void
+put_row(ReturnSetInfo *rsinfo, const char *item, const char *value,
+		const char *detail)
+{
+	Datum		values[STATUS_COLUMNS] = {0};
+	bool		nulls[STATUS_COLUMNS];
+
+	values[0] = CStringGetTextDatum(item);
+	nulls[0] = false;
+	nulls[1] = value == NULL;
+	if (value != NULL)
+		values[1] = CStringGetTextDatum(value);
+	nulls[2] = detail == NULL;
+	if (detail != NULL)
+		values[2] = CStringGetTextDatum(detail);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * Does a list of libraries name ours?
+ */
+static bool
+setting_names_us(const char *setting)
+{
+	const char *libraries = GetConfigOption(setting, true, false);
+
+	return libraries != NULL && strstr(libraries, "safeguard") != NULL;
+}
+
+static void
+put_loaded(ReturnSetInfo *rsinfo)
+{
+	if (sg_preloaded)
+		put_row(rsinfo, "loaded", "shared_preload_libraries",
+				"Every session is guarded, findings are counted.");
+	else if (setting_names_us("session_preload_libraries"))
+		put_row(rsinfo, "loaded", "session_preload_libraries",
+				"Sessions with this setting are guarded, findings are not counted.");
+	else if (setting_names_us("local_preload_libraries"))
+		put_row(rsinfo, "loaded", "local_preload_libraries",
+				"Sessions with this setting are guarded, findings are not counted.");
+	else
+		put_row(rsinfo, "loaded", "session",
+				"Only this session is guarded, findings are not counted.");
+}
+
+static void
+put_extension(ReturnSetInfo *rsinfo)
+{
+	char	   *version = sg_extension_version();
+
+	if (version == NULL)
+		put_row(rsinfo, "extension", "not created",
+				"Tables have no exceptions in this database.");
+	else if (strcmp(version, SG_VERSION) != 0)
+		put_row(rsinfo, "extension", version,
+				"The library has another version.  Run ALTER EXTENSION safeguard UPDATE.");
+	else
+		put_row(rsinfo, "extension", version, NULL);
+}
+
+static void
+put_rules(ReturnSetInfo *rsinfo)
+{
+	StringInfoData detail;
+	int			nactive = 0;
+
+	initStringInfo(&detail);
+	for (int i = 0; i < SG_NUM_RULES; i++)
+	{
+		SgLevel		level = sg_level_for((SgRuleId) i, InvalidOid);
+
+		if (level != SG_LEVEL_OFF)
+			nactive++;
+		appendStringInfo(&detail, "%s%s %s", i > 0 ? ", " : "",
+						 sg_rules[i].name, sg_level_name(level));
+	}
+	put_row(rsinfo, "rules active",
+			psprintf("%d of %d", nactive, SG_NUM_RULES), detail.data);
+}
+
+static void
+put_shared_memory(ReturnSetInfo *rsinfo)
+{
+	int64		used;
+
+	if (sg_shared == NULL)
+	{
+		put_row(rsinfo, "findings", NULL,
+				"They need shared_preload_libraries.");
+		put_row(rsinfo, "shared memory bytes", "0", NULL);
+		return;
+	}
+	LWLockAcquire(sg_shared->lock, LW_SHARED);
+	used = hash_get_num_entries(sg_finding_table);
+	LWLockRelease(sg_shared->lock);
+	put_row(rsinfo, "findings", psprintf(INT64_FORMAT, used),
+			psprintf("At most %d, evicted " UINT64_FORMAT ".",
+					 sg_max_findings,
+					 pg_atomic_read_u64(&sg_shared->evicted)));
+	put_row(rsinfo, "shared memory bytes",
+			psprintf("%zu", sg_findings_shmem_size()), NULL);
+}
+
+/*
+ * The reason of a failure may quote somebody's object or value: its text is
+ * for those who read all figures.
+ */
+static void
+put_unjudged(ReturnSetInfo *rsinfo)
+{
+	char		message[SG_UNJUDGED_MESSAGE];
+	int			sqlstate;
+	uint64		count = sg_unjudged_get(&sqlstate, message, sizeof(message));
+	char	   *detail = NULL;
+
+	if (count > 0 && sqlstate != 0)
+		detail = psprintf("The last one because of an error %s%s%s.",
+						  unpack_sql_state(sqlstate),
+						  message[0] == '\0' ? "" : ": ", message);
+	if (detail != NULL &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+		detail = psprintf("The last one because of an error %s.",
+						  unpack_sql_state(sqlstate));
+	put_row(rsinfo, "unjudged", psprintf(UINT64_FORMAT, count), detail);
+}
+
+static void
+put_dead_rows(ReturnSetInfo *rsinfo)
+{
+	List	   *dead = sg_dead_rows();
+	StringInfoData detail;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, dead)
+	{
+		int			n = foreach_current_index(lc);
+
+		if (n == STATUS_MAX_DEAD)
+		{
+			appendStringInfoString(&detail, ", ...");
+			break;
+		}
+		appendStringInfo(&detail, "%s%s", n > 0 ? ", " : "",
+						 (char *) lfirst(lc));
+	}
+	put_row(rsinfo, "dead exceptions", psprintf("%d", list_length(dead)),
+			dead == NIL ? NULL : detail.data);
+}
+
+/*
+ * What is loaded and active in this session and cluster, a row per item.
+ */
+Datum
+sg_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	put_row(rsinfo, "version", SG_VERSION, NULL);
+	put_extension(rsinfo);
+	put_loaded(rsinfo);
+	put_row(rsinfo, "enabled", sg_enabled ? "on" : "off",
+			sg_enabled ? NULL : "No statement is judged in this session.");
+	put_row(rsinfo, "max_level", sg_level_name((SgLevel) sg_max_level), NULL);
+	put_rules(rsinfo);
+	put_shared_memory(rsinfo);
+	put_unjudged(rsinfo);
+	put_dead_rows(rsinfo);
+	return (Datum) 0;
+}
+
+/*
+ * Called by the extension's script: creating it guards no other session.
+ */
+Datum
+sg_warn_unguarded(PG_FUNCTION_ARGS)
+{
+	if (!sg_preloaded)
+		ereport(WARNING,
+				errmsg("safeguard guards only this session yet"),
+				errdetail("The library is loaded in this session, not in the others."),
+				errhint("For all sessions, add it to \"shared_preload_libraries\" and restart the server.  "
+						"For new sessions of this database, run ALTER DATABASE %s SET session_preload_libraries = 'safeguard', "
+						"or of a role, ALTER ROLE ... SET session_preload_libraries = 'safeguard'.",
+						quote_identifier(get_database_name(MyDatabaseId))));
+	PG_RETURN_VOID();
+}
