@@ -1,0 +1,130 @@
+
+# pg_dump carries exceptions and declarations; rows of dropped tables stay
+# behind.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Incident;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $LEVELS = q{SELECT relation, rule, level, reason
+	FROM safeguard.table_levels ORDER BY relation::text, rule};
+my $ROLES = q{SELECT relation, column_name, role, reason
+	FROM safeguard.column_roles ORDER BY relation::text, column_name};
+
+my $node = incident_node('dump');
+my $dir = $node->basedir;
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE SCHEMA "Other Schema";
+	CREATE TABLE "Other Schema"."Points" (LIKE point_info INCLUDING ALL);
+	CREATE TABLE reading (system_id int, id int, PRIMARY KEY (system_id, id));
+	CREATE TABLE gone (a int, b int, PRIMARY KEY (a, b));
+	SELECT safeguard.set_level('point_info', 'composite_key', 'record', 'it''s old');
+	SELECT safeguard.set_level('"Other Schema"."Points"', 'composite_key_doubt', 'off');
+	SELECT safeguard.set_level('gone', 'composite_key', 'off');
+	SELECT safeguard.set_column('reading', 'id', 'identity', 'from one sequence');
+	SELECT safeguard.set_column('gone', 'b', 'scope');
+	DROP TABLE gone;
+});
+my $levels = $node->safe_psql('postgres', $LEVELS);
+like($levels, qr/^\d+\|composite_key\|off/m, 'the dropped table left a row');
+
+my $kept_levels = qq{"Other Schema"."Points"|composite_key_doubt|off|
+point_info|composite_key|record|it's old};
+my $kept_roles = 'reading|id|identity|from one sequence';
+
+# Another cluster, whose OIDs are different.
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+add_conf($other, "shared_preload_libraries = 'safeguard'");
+$other->start;
+$other->safe_psql('postgres', 'CREATE TABLE takes_an_oid ()') for 1;
+
+sub check_restored
+{
+	my ($how, $database) = @_;
+	is($other->safe_psql($database, $LEVELS), $kept_levels, "$how: levels");
+	is($other->safe_psql($database, $ROLES), $kept_roles, "$how: roles");
+	is( $other->safe_psql($database, "BEGIN; $BAD; ROLLBACK; SELECT 'passed'"),
+		'passed', "$how: the exception is in force");
+	is(figures($other, $database) =~ s/\|.*//r > 0, 1, "$how: and recorded");
+	return;
+}
+
+# plain text
+$node->command_ok(
+	[
+		'pg_dump', '--no-sync', '-d', $node->connstr('postgres'),
+		'-f', "$dir/plain.sql"
+	],
+	'pg_dump writes a script');
+unlike(slurp_file("$dir/plain.sql"), qr/^\d+\tcomposite_key/m,
+	'without the row of the dropped table');
+$other->safe_psql('postgres', 'CREATE DATABASE plain');
+$other->command_ok(
+	[
+		'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+		'-d', $other->connstr('plain'),
+		'-f', "$dir/plain.sql"
+	],
+	'the script runs without an error');
+check_restored('script', 'plain');
+
+# custom format, in parallel
+$node->command_ok(
+	[
+		'pg_dump', '--no-sync', '-Fc', '-d', $node->connstr('postgres'),
+		'-f', "$dir/custom.dump"
+	],
+	'pg_dump writes an archive');
+$other->safe_psql('postgres', 'CREATE DATABASE custom');
+$other->command_ok(
+	[
+		'pg_restore', '--exit-on-error', '-j', '2',
+		'-d', $other->connstr('custom'), "$dir/custom.dump"
+	],
+	'pg_restore restores it');
+check_restored('archive', 'custom');
+
+# A dump of what was restored is the same again.
+$other->command_ok(
+	[
+		'pg_dump', '--no-sync', '-d', $other->connstr('custom'),
+		'-f', "$dir/again.sql"
+	],
+	'pg_dump of the restored database');
+$other->safe_psql('postgres', 'CREATE DATABASE again');
+$other->command_ok(
+	[
+		'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+		'-d', $other->connstr('again'),
+		'-f', "$dir/again.sql"
+	],
+	'restores again');
+check_restored('second generation', 'again');
+
+# export_settings() is the way where the schema comes from somewhere else.
+my $script = $node->safe_psql('postgres', 'SELECT safeguard.export_settings()');
+$other->safe_psql('postgres', 'CREATE DATABASE settings');
+create_incident($other, 'settings');
+$other->safe_psql(
+	'settings', q{
+	CREATE SCHEMA "Other Schema";
+	CREATE TABLE "Other Schema"."Points" (LIKE point_info INCLUDING ALL);
+	CREATE TABLE reading (system_id int, id int, PRIMARY KEY (system_id, id));
+});
+$other->safe_psql('settings', $script);
+check_restored('export_settings', 'settings');
+
+$node->stop;
+$other->stop;
+
+done_testing();

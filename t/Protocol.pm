@@ -1,0 +1,108 @@
+
+# Protocol.pm - a client that speaks protocol 3.0 itself
+#
+# Drivers prepare a statement with Parse and run it with Bind and Execute, and
+# go on after an error.  psql (before 18) cannot and pgbench stops at the first
+# error, so this says the few messages needed over the unix socket.
+
+package Protocol;
+
+use strict;
+use warnings FATAL => 'all';
+
+use IO::Socket::UNIX;
+
+# Protocol->connect(host => socket folder, port =>, user =>, dbname =>)
+sub connect
+{
+	my ($class, %o) = @_;
+	my $socket =
+	  IO::Socket::UNIX->new(Peer => "$o{host}/.s.PGSQL.$o{port}")
+	  or die "cannot connect to $o{host}: $!";
+	my $self = bless { socket => $socket }, $class;
+
+	my $body = pack 'N (Z*)* x', 196608, user => $o{user},
+	  database => $o{dbname};
+	syswrite $socket, pack('N', 4 + length $body) . $body;
+	my $answer = $self->answer;
+	die "cannot log in: $answer->{error}{M}" if $answer->{error};
+	return $self;
+}
+
+# one message: type and body
+sub say
+{
+	my ($self, $type, $body) = @_;
+	syswrite $self->{socket}, $type . pack('N', 4 + length $body) . $body;
+	return $self;
+}
+
+sub _read
+{
+	my ($self, $length) = @_;
+	my $data = '';
+	while (length $data < $length)
+	{
+		sysread($self->{socket}, $data, $length - length $data, length $data)
+		  or die "the server closed the connection";
+	}
+	return $data;
+}
+
+# Everything up to ReadyForQuery: { tag =>, error => { field => text },
+# notices => [ { field => text } ] }
+sub answer
+{
+	my ($self) = @_;
+	my %answer = (notices => []);
+
+	while (1)
+	{
+		my ($type, $length) = unpack 'a N', $self->_read(5);
+		my $body = $self->_read($length - 4);
+		if ($type eq 'E' || $type eq 'N')
+		{
+			my %fields = map { /^(.)(.*)$/s ? ($1 => $2) : () } split /\0/, $body;
+			if ($type eq 'E') { $answer{error} = \%fields }
+			else { push @{ $answer{notices} }, \%fields }
+		}
+		elsif ($type eq 'C') { ($answer{tag}) = unpack 'Z*', $body }
+		elsif ($type eq 'Z') { return \%answer }
+	}
+}
+
+# simple protocol
+sub query
+{
+	my ($self, $sql) = @_;
+	return $self->say(Q => "$sql\0")->answer;
+}
+
+# Parse, and Sync
+sub prepare
+{
+	my ($self, $name, $sql) = @_;
+	return $self->say(P => "$name\0$sql\0" . pack('n', 0))->say(S => '')->answer;
+}
+
+# Bind of text parameters, Execute, Sync
+sub execute
+{
+	my ($self, $name, @values) = @_;
+	return $self->say(
+		B => "\0$name\0"
+		  . pack('n n', 0, scalar @values)
+		  . join('', map { pack 'N/a*', $_ } @values)
+		  . pack('n', 0))
+	  ->say(E => "\0" . pack('N', 0))->say(S => '')->answer;
+}
+
+sub disconnect
+{
+	my ($self) = @_;
+	$self->say(X => '');
+	close $self->{socket};
+	return;
+}
+
+1;
