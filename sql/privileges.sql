@@ -4,15 +4,15 @@
 CREATE SCHEMA privileges;
 SET search_path = privileges;
 SET client_min_messages = warning;
-DROP ROLE IF EXISTS regress_sg_owner, regress_sg_admin, regress_sg_other;
+DROP ROLE IF EXISTS regress_sg_owner, regress_sg_admin, regress_sg_other, regress_sg_super;
 RESET client_min_messages;
 CREATE ROLE regress_sg_owner;
 CREATE ROLE regress_sg_admin;
+CREATE ROLE regress_sg_super SUPERUSER;
 CREATE ROLE regress_sg_other;
 GRANT USAGE, CREATE ON SCHEMA privileges TO regress_sg_owner;
 GRANT USAGE ON SCHEMA privileges TO PUBLIC;
 GRANT SET ON PARAMETER safeguard.composite_key TO regress_sg_admin;
-GRANT SET ON PARAMETER safeguard.scope TO regress_sg_admin;
 
 SET ROLE regress_sg_owner;
 CREATE TABLE point_info (
@@ -60,8 +60,12 @@ SET safeguard.composite_key_doubt = off;
 SELECT safeguard.set_level('point_info', 'composite_key', 'warning');
 SELECT safeguard.set_level('point_info', 'composite_key_doubt', 'off');
 SELECT safeguard.set_column('point_info', 'id', 'identity');
-SELECT safeguard.set_column('point_info', 'system_id', 'scope');
 SELECT relation, rule, level, set_by FROM safeguard.table_levels;
+-- scope belongs to another parameter
+SELECT safeguard.set_column('point_info', 'system_id', 'scope');
+RESET ROLE;
+SET ROLE regress_sg_super;
+SELECT safeguard.set_column('point_info', 'system_id', 'scope');
 
 -- and the owner may neither replace nor clear that
 SET ROLE regress_sg_owner;
@@ -130,5 +134,4 @@ RESET ROLE;
 
 SET client_min_messages = warning;
 DROP SCHEMA privileges CASCADE;
-REVOKE SET ON PARAMETER safeguard.scope FROM regress_sg_admin;
-DROP ROLE regress_sg_owner, regress_sg_admin, regress_sg_other;
+DROP ROLE regress_sg_owner, regress_sg_admin, regress_sg_other, regress_sg_super;

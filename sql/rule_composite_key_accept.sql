@@ -747,3 +747,48 @@ DELETE FROM metrics WHERE device_id IN (SELECT device_id FROM metrics WHERE v < 
 -- A258 (pattern 66): IS NOT DISTINCT FROM ties as = does,
 --   accept by step 1
 UPDATE point_info t SET v = s.v FROM point_info s WHERE t.id = s.id AND t.system_id IS NOT DISTINCT FROM s.system_id AND s.bad;
+
+-- A259: the whole key goes through a VALUES row; twin R117,
+--   accept by step 1
+UPDATE point_info t SET v = 0 FROM point_info p CROSS JOIN LATERAL (VALUES (p.id, p.system_id)) x(n, scope)
+ WHERE p.system_id = 3 AND x.n = t.id AND x.scope = t.system_id;
+
+-- A260: NOT (<> ALL) of the whole key; twin R118,
+--   accept by step 1
+UPDATE point_info SET v = 0
+ WHERE NOT ((system_id, id) <> ALL (SELECT p.system_id, p.id FROM point_info p WHERE p.system_id = 3));
+
+-- A261: a condition on the whole key compared with true; twin R119,
+--   accept by step 1
+UPDATE point_info SET v = 0
+ WHERE ((system_id, id) IN (SELECT p.system_id, p.id FROM point_info p WHERE p.system_id = 3)) = true;
+
+-- A262: NULLs as equal, the whole key; twins R120 and R121,
+--   accept by step 1
+UPDATE point_info t SET v = 0 FROM point_info p
+ WHERE p.system_id = 3 AND EXISTS (SELECT t.id, t.system_id INTERSECT SELECT p.id, p.system_id);
+
+-- A263: copied from one scope to all others; twin R122,
+--   accept by step 5
+UPDATE post_i18n t SET title = d.title FROM post_i18n d WHERE d.post_id = t.post_id AND d.lang = 'en' AND t.lang <> 'en';
+
+-- A264: compared with an aggregate of its own group; twin R123,
+--   accept by step 7, the source row is the group
+DELETE FROM regions t WHERE 3 < (SELECT count(*) FROM regions r WHERE r.code = t.code);
+
+-- A265: chosen by a group of a key column and another one,
+--   accept by step 5
+UPDATE regions SET active = true WHERE (country, label) IN (SELECT country, label FROM regions GROUP BY country, label HAVING count(*) > 9);
+
+-- A266: the row named by another column of the target is known in full,
+--   accept by step 7, nothing is dropped
+DELETE FROM node_versions t
+ WHERE EXISTS (SELECT 1 FROM node_versions x WHERE x.node_id = t.node_id AND x.version = t.v);
+
+-- A267: one row of the same scope; twin R124,
+--   accept by step 1
+DELETE FROM point_info WHERE system_id = 7 AND id = (SELECT max(p.id) FROM point_info p WHERE p.bad AND p.system_id = 7);
+
+-- A268: an array of the same scope; twin R125,
+--   accept by step 1
+DELETE FROM point_info WHERE system_id = 7 AND id = ANY ((SELECT array_agg(p.id) FROM point_info p WHERE p.bad AND p.system_id = 7)::int[]);

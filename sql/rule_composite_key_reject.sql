@@ -496,3 +496,40 @@ UPDATE t_orders t SET v = s.v FROM t_orders s WHERE s.tenant_id = 2 AND t.no = s
 -- a key column compared with itself, the scope free,
 --   reject by step 7; twin A236
 DELETE FROM point_info a USING point_info b WHERE a.name = b.name AND a.id > b.id;
+
+-- R117: the value goes through a VALUES row,
+--   reject by step 5; twin A259
+UPDATE point_info t SET v = 0 FROM point_info p CROSS JOIN LATERAL (VALUES (p.id, upper(p.name))) x(n, name)
+ WHERE p.system_id = 3 AND x.n = t.id;
+
+-- R118: NOT (<> ALL) is IN,
+--   reject by step 5; twin A260
+UPDATE point_info SET v = 0 WHERE NOT (id <> ALL (SELECT p.id FROM point_info p WHERE p.system_id = 3));
+
+-- R119: a condition compared with true is the condition,
+--   reject by step 5; twin A261
+UPDATE point_info SET v = 0 WHERE (id IN (SELECT p.id FROM point_info p WHERE p.system_id = 3)) = true;
+
+-- R120: equality that takes NULLs as equal,
+--   reject by step 5; twin A262
+UPDATE point_info t SET v = 0 FROM point_info p WHERE p.system_id = 3 AND EXISTS (SELECT t.id INTERSECT SELECT p.id);
+
+-- R121: the same the other way round,
+--   reject by step 5; twin A262
+UPDATE point_info t SET v = 0 FROM point_info p WHERE p.system_id = 3 AND NOT EXISTS (SELECT t.id EXCEPT SELECT p.id);
+
+-- R122: another scope than the one that is left out; SET reads the row,
+--   reject by step 5; twin A263
+UPDATE post_i18n t SET title = d.title FROM post_i18n d WHERE d.post_id = t.post_id AND d.lang = 'en' AND t.lang <> 'de';
+
+-- R123: counted within a scope of its own,
+--   reject by step 5; twin A264
+DELETE FROM regions t WHERE 0 < (SELECT count(*) FROM regions r WHERE r.code = t.code AND r.country = 'FR');
+
+-- R124 (pattern 10): a pin outside and one row of any scope are no key,
+--   reject by step 5; twin A267
+DELETE FROM point_info WHERE system_id = 7 AND id = (SELECT max(p.id) FROM point_info p WHERE p.bad);
+
+-- R125 (pattern 10): nor are a pin and an array,
+--   reject by step 5; twin A268
+DELETE FROM point_info WHERE system_id = 7 AND id = ANY ((SELECT array_agg(p.id) FROM point_info p WHERE p.bad)::int[]);

@@ -59,7 +59,10 @@ edge(SgMatch *match, Bitmapset *matched, AttrNumber att)
 	return false;
 }
 
-/* Is M exactly what the source groups by, groups being chosen by aggregate? */
+/*
+ * Is M, with other columns of T perhaps, exactly what the source groups by,
+ * groups being chosen by an aggregate?
+ */
 static bool
 source_is_group(SgMatch *match)
 {
@@ -80,7 +83,7 @@ source_is_group(SgMatch *match)
 			int			att = -1;
 			bool		found = false;
 
-			while ((att = bms_next_member(match->matched, att)) >= 0)
+			while ((att = bms_next_member(match->all_matched, att)) >= 0)
 				if (sg_equal_root(node) ==
 					sg_equal_root(sg_target_node(match->scene, att)))
 				{
@@ -89,7 +92,7 @@ source_is_group(SgMatch *match)
 				}
 			exact = exact && found;
 		}
-		if (exact && bms_equal(grouped, match->matched))
+		if (exact && bms_is_subset(match->matched, grouped))
 			return true;
 	}
 	return false;
@@ -103,29 +106,6 @@ used_by(SgMatch *match, SgNode *node, Bitmapset *matched)
 		return true;
 	return (node->uses & SG_USE_JOINED) &&
 		!(sg_all_foreign(match, matched) && sg_local(match, match->dropped));
-}
-
-/* Is a dropped column limited inside the source and free in the target? */
-static bool
-used_inside(SgMatch *match, Bitmapset *matched)
-{
-	int			att = -1;
-
-	while ((att = bms_next_member(match->dropped, att)) >= 0)
-	{
-		SgSibling	sibling = sg_sibling(match, match->source, att);
-		SgNode	   *node;
-
-		if (sibling.item == NULL || target_restricts(match, att))
-			continue;
-		node = sg_node_known(match->scene, sibling.item, sibling.att);
-		if (node == NULL || !used_by(match, node, matched))
-			continue;
-		return decide_why(match, 5, edge(match, matched, att) ?
-						  SG_VERDICT_DOUBT : SG_VERDICT_REJECT,
-						  SG_REASON_USED_INSIDE, att, sibling);
-	}
-	return false;
 }
 
 /* Does SET read the source row? */
@@ -151,6 +131,51 @@ set_reads_source(SgMatch *match)
 							   (Node *) tle->expr))
 			if (sg_row(((SgNode *) lfirst(ln))->item) == match->row)
 				return true;
+	}
+	return false;
+}
+
+/*
+ * Does the target leave out just the value that the source is limited to?
+ * Together with SET from that row it is a copy from one scope to the others.
+ */
+static bool
+excludes_value_of(SgMatch *match, AttrNumber att, SgNode *source)
+{
+	SgNode	   *target = sg_target_node(match->scene, att);
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (target == NULL)
+		return false;
+	foreach(la, target->excluded)
+		foreach(lb, sg_equal_root(source)->pins)
+			if (sg_singles_agree(lfirst(la), lfirst(lb)))
+				return true;
+	return false;
+}
+
+/* Is a dropped column limited inside the source and free in the target? */
+static bool
+used_inside(SgMatch *match, Bitmapset *matched)
+{
+	int			att = -1;
+
+	while ((att = bms_next_member(match->dropped, att)) >= 0)
+	{
+		SgSibling	sibling = sg_sibling(match, match->source, att);
+		SgNode	   *node;
+
+		if (sibling.item == NULL || target_restricts(match, att))
+			continue;
+		node = sg_node_known(match->scene, sibling.item, sibling.att);
+		if (node == NULL || !used_by(match, node, matched))
+			continue;
+		if (excludes_value_of(match, att, node) && set_reads_source(match))
+			return decide(match, 5, SG_VERDICT_ACCEPT);
+		return decide_why(match, 5, edge(match, matched, att) ?
+						  SG_VERDICT_DOUBT : SG_VERDICT_REJECT,
+						  SG_REASON_USED_INSIDE, att, sibling);
 	}
 	return false;
 }
@@ -215,6 +240,20 @@ first_sibling(SgMatch *match, bool by_name, AttrNumber *about)
 	return none;
 }
 
+/*
+ * (SELECT avg(x.pay) FROM t x WHERE x.dept = t.dept): the row compared with
+ * is the group of the target's row.
+ */
+static bool
+aggregate_of_group(SgMatch *match)
+{
+	Query	   *query = match->source->scope->query;
+
+	return match->source->scope->link != NULL && query->hasAggs &&
+		query->groupClause == NIL && !query->hasTargetSRFs &&
+		match->source->scope->correlated;
+}
+
 /* Step 7, also where another step says "as 7". */
 static bool
 as_self(SgMatch *match, int step, Bitmapset *matched, SgReason reason)
@@ -228,7 +267,8 @@ as_self(SgMatch *match, int step, Bitmapset *matched, SgReason reason)
 						  sibling);
 	if (sg_all_foreign(match, matched) && !drops_foreign)
 		return decide(match, step, SG_VERDICT_ACCEPT);
-	if (sg_time_keys(match, match->dropped))
+	if (sg_time_keys(match, match->dropped) ||
+		sg_source_key_matched(match) || aggregate_of_group(match))
 		return decide(match, step, SG_VERDICT_ACCEPT);
 	return decide_why(match, step, SG_VERDICT_DOUBT, reason, about, sibling);
 }

@@ -236,8 +236,8 @@ any_agree(List *a, List *b)
 }
 
 /* Is one of them a value, not a subquery that may be equal to itself only? */
-static bool
-has_value(List *pins)
+bool
+sg_has_value(List *pins)
 {
 	ListCell   *lc;
 
@@ -258,7 +258,7 @@ pin_counts(SgMatch *match, AttrNumber att)
 		return false;
 	sibling = sg_sibling(match, match->source, att);
 	if (sibling.item == NULL)
-		return has_value(pins);
+		return sg_has_value(pins);
 	return any_agree(pins, pins_of(match->catalog, match->scene, sibling.item, sibling.att));
 }
 
@@ -269,7 +269,36 @@ sg_sibling_other_value(SgMatch *match, AttrNumber att, SgSibling sibling)
 	List	   *mine = sg_target_pins(match->catalog, match->scene, att);
 	List	   *theirs = pins_of(match->catalog, match->scene, sibling.item, sibling.att);
 
-	return has_value(mine) && has_value(theirs) && !any_agree(mine, theirs);
+	return sg_has_value(mine) && sg_has_value(theirs) && !any_agree(mine, theirs);
+}
+
+/* All columns of S that equal a column of the target. */
+static Bitmapset *
+matched_source_columns(SgMatch *match)
+{
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, match->scene->nodes)
+	{
+		SgNode	   *node = (SgNode *) lfirst(lc);
+		ListCell   *lt;
+
+		if (node->item != match->source || node->att <= 0)
+			continue;
+		foreach(lt, match->scene->nodes)
+		{
+			SgNode	   *target = (SgNode *) lfirst(lt);
+
+			if (target->item == match->scene->target &&
+				sg_equal_root(target) == sg_equal_root(node))
+			{
+				result = bms_add_member(result, node->att);
+				break;
+			}
+		}
+	}
+	return result;
 }
 
 /*
@@ -313,15 +342,7 @@ sg_count_pins(SgMatch *match)
 	match->dropped = bms_difference(bms_difference(match->key->set,
 												   match->matched),
 									match->pinned);
-	match->source_cols = NULL;
-	att = -1;
-	while ((att = bms_next_member(match->all_matched, att)) >= 0)
-	{
-		AttrNumber	col = sg_source_column(match, att);
-
-		if (col > 0)
-			match->source_cols = bms_add_member(match->source_cols, col);
-	}
+	match->source_cols = matched_source_columns(match);
 	att = -1;
 	while ((att = bms_next_member(match->pinned, att)) >= 0)
 	{

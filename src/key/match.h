@@ -78,6 +78,7 @@ extern SgSibling sg_sibling(SgMatch *match, SgItem *source, AttrNumber att);
 extern Bitmapset *sg_matched_columns(SgScene *scene, SgItem *row);
 extern List *sg_target_pins(SgCatalog *catalog, SgScene *scene,
 							AttrNumber att);
+extern bool sg_has_value(List *pins);
 extern void sg_count_pins(SgMatch *match);
 extern bool sg_source_is_target(SgMatch *match);
 extern bool sg_source_key_matched(SgMatch *match);

@@ -23,6 +23,7 @@ typedef struct Equation
 	SgScope    *link;
 	Node	   *origin;
 	SgTrust		trust;
+	bool		any;			/* of several values: = ANY (array) */
 } Equation;
 
 static void equate(Equation *eq, Node *left, Node *right);
@@ -341,6 +342,29 @@ equate_row_exprs(Equation *eq, Node *left, Node *right)
 	return true;
 }
 
+/* Equates two values; false if both are computed, and nothing was done. */
+static bool
+equate_values(Equation *eq, SgValue *a, SgValue *b)
+{
+	if (a->kind == SG_VALUE_COLUMN && b->kind == SG_VALUE_COLUMN)
+	{
+		equate_columns(eq, a->node, b->node);
+		if (b->single && !eq->any)
+			equate_single(eq, a->node, b->single);
+		if (a->single && !eq->any)
+			equate_single(eq, b->node, a->single);
+	}
+	else if (eq->any)
+		return false;
+	else if (a->kind == SG_VALUE_COLUMN && b->kind == SG_VALUE_SINGLE)
+		equate_single(eq, a->node, b->single);
+	else if (b->kind == SG_VALUE_COLUMN && a->kind == SG_VALUE_SINGLE)
+		equate_single(eq, b->node, a->single);
+	else
+		return false;
+	return true;
+}
+
 static void
 equate(Equation *eq, Node *left, Node *right)
 {
@@ -351,21 +375,52 @@ equate(Equation *eq, Node *left, Node *right)
 		return;
 	a = sg_value(eq->scene, eq->scope, eq->link, left);
 	b = sg_value(eq->scene, eq->scope, eq->link, right);
-	if (a.kind == SG_VALUE_COLUMN && b.kind == SG_VALUE_COLUMN)
-	{
-		equate_columns(eq, a.node, b.node);
-		if (b.single)
-			equate_single(eq, a.node, b.single);
-		if (a.single)
-			equate_single(eq, b.node, a.single);
-	}
-	else if (a.kind == SG_VALUE_COLUMN && b.kind == SG_VALUE_SINGLE)
-		equate_single(eq, a.node, b.single);
-	else if (b.kind == SG_VALUE_COLUMN && a.kind == SG_VALUE_SINGLE)
-		equate_single(eq, b.node, a.single);
-	else if (!equate_shapes(eq, left, right) &&
-			 !equate_shapes(eq, right, left))
+	if (!equate_values(eq, &a, &b) && !equate_shapes(eq, left, right) &&
+		!equate_shapes(eq, right, left))
 		equate_computed(eq, &a, &b, left, right);
+}
+
+/*
+ * EXISTS (SELECT t.a INTERSECT SELECT s.a) and NOT EXISTS (... EXCEPT ...)
+ * compare their outputs, NULLs included.  Returns false if it is neither.
+ */
+bool
+sg_equate_set_operation(SgScene *scene, SgScope *scope, SubLink *link,
+						bool negated)
+{
+	Query	   *query = (Query *) link->subselect;
+	SetOperationStmt *setop;
+	SgScope    *whole;
+	SgScope    *left;
+	SgScope    *right;
+
+	if (!IsA(query, Query) || query->setOperations == NULL)
+		return false;
+	setop = (SetOperationStmt *) query->setOperations;
+	if (!IsA(setop, SetOperationStmt) ||
+		setop->op != (negated ? SETOP_EXCEPT : SETOP_INTERSECT))
+		return false;
+	whole = sg_make_scope(scene, query, scope, SG_FORM_EXISTS, (Node *) link);
+	left = sg_enter_leaf(scene, whole, setop->larg);
+	right = sg_enter_leaf(scene, whole, setop->rarg);
+	for (int resno = 1; left && right; resno++)
+	{
+		SgScope    *lscope = left;
+		SgScope    *rscope = right;
+		Node	   *lexpr = sg_scope_output(&lscope, resno);
+		Node	   *rexpr = sg_scope_output(&rscope, resno);
+		Equation	eq = {scene, whole, NULL, (Node *) link, SG_TRUST_WRITTEN,
+		false};
+		SgValue		a;
+		SgValue		b;
+
+		if (lexpr == NULL || rexpr == NULL)
+			break;
+		a = sg_value(scene, lscope, NULL, lexpr);
+		b = sg_value(scene, rscope, NULL, rexpr);
+		equate_values(&eq, &a, &b);
+	}
+	return true;
 }
 
 /*
@@ -376,9 +431,21 @@ void
 sg_equate(SgScene *scene, SgScope *scope, SgScope *link,
 		  Node *left, Node *right, Node *origin, SgTrust trust)
 {
-	Equation	eq = {scene, scope, link, origin, trust};
+	Equation	eq = {scene, scope, link, origin, trust, false};
 
 	equate(&eq, left, right);
+}
+
+/*
+ * scalar = ANY (array) holds for the rows of the scope: it equals an element.
+ */
+void
+sg_equate_any(SgScene *scene, SgScope *scope, Node *scalar, Node *array,
+			  Node *origin)
+{
+	Equation	eq = {scene, scope, NULL, origin, SG_TRUST_WRITTEN, true};
+
+	equate(&eq, scalar, array);
 }
 
 /*
@@ -389,7 +456,7 @@ void
 sg_compare(SgScene *scene, SgScope *scope, SgScope *link,
 		   Node *left, Node *right, Node *origin, bool unequal)
 {
-	Equation	eq = {scene, scope, link, origin, SG_TRUST_WRITTEN};
+	Equation	eq = {scene, scope, link, origin, SG_TRUST_WRITTEN, false};
 	SgValue		a = sg_value(scene, scope, link, left);
 	SgValue		b = sg_value(scene, scope, link, right);
 	List	   *as = a.kind == SG_VALUE_COLUMN ? list_make1(a.node) : a.columns;
@@ -400,6 +467,10 @@ sg_compare(SgScene *scene, SgScope *scope, SgScope *link,
 
 	if (!unequal || (as != NIL && bs != NIL))
 		uses |= SG_USE_RESTRICTED;
+	if (unequal && a.kind == SG_VALUE_COLUMN && b.kind == SG_VALUE_SINGLE)
+		a.node->excluded = lappend(a.node->excluded, b.single);
+	if (unequal && b.kind == SG_VALUE_COLUMN && a.kind == SG_VALUE_SINGLE)
+		b.node->excluded = lappend(b.node->excluded, a.single);
 	foreach(la, as)
 		((SgNode *) lfirst(la))->uses |= uses;
 	foreach(lb, bs)

@@ -262,9 +262,10 @@ jointree_quals(SgScene *scene, SgScope *scope, Node *node, List *above)
  * ------------------------------------------------------------------------
  */
 
-static SgScope *
-make_scope(SgScene *scene, Query *query, SgScope *parent, SgForm form,
-		   Node *link)
+/* A scope for a Query, with nothing entered yet. */
+SgScope *
+sg_make_scope(SgScene *scene, Query *query, SgScope *parent, SgForm form,
+			  Node *link)
 {
 	SgScope    *scope = palloc0(sizeof(SgScope));
 
@@ -342,7 +343,7 @@ SgScope *
 sg_enter_query(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 			   Node *link)
 {
-	SgScope    *scope = make_scope(scene, query, parent, form, link);
+	SgScope    *scope = sg_make_scope(scene, query, parent, form, link);
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -367,6 +368,15 @@ sg_enter_query(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 		sg_condition(scene, scope, query->jointree->quals, SG_TRUST_WRITTEN);
 	mark_grouping(scene, scope);
 	return scope;
+}
+
+/* Enters one arm of a set operation, NULL if it is one itself. */
+SgScope *
+sg_enter_leaf(SgScene *scene, SgScope *scope, Node *leaf)
+{
+	if (!IsA(leaf, RangeTblRef))
+		return NULL;
+	return sg_entry(scene, scope, ((RangeTblRef *) leaf)->rtindex)->sub;
 }
 
 /* Enters the subselect of a sublink; a second time, the same scope. */
@@ -428,7 +438,7 @@ sg_enter_target(SgScene *scene)
 	Query	   *query = scene->stmt->query;
 	SgForm		form = query->commandType == CMD_MERGE ? SG_FORM_MERGE :
 		SG_FORM_JOIN;
-	SgScope    *scope = make_scope(scene, query, NULL, form, NULL);
+	SgScope    *scope = sg_make_scope(scene, query, NULL, form, NULL);
 	List	   *added;
 	Node	   *written = sg_written_quals(query, &added);
 	List	   *above = NIL;

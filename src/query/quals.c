@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -136,6 +137,8 @@ static void
 take_sublink(SgCondition *c, SubLink *link, bool negated)
 {
 	bool		negative = negated;
+	bool		unequal = link->subLinkType == ALL_SUBLINK &&
+		test_is_unequal(link->testexpr);
 	bool		judged = c->scope->judged;
 	SgForm		form;
 	SgScope    *sub;
@@ -151,7 +154,8 @@ take_sublink(SgCondition *c, SubLink *link, bool negated)
 			form = negative ? SG_FORM_NOT_IN : SG_FORM_IN;
 			break;
 		case ALL_SUBLINK:
-			negative = test_is_unequal(link->testexpr) && !negated;
+			/* <> ALL is NOT IN, so its negation is IN */
+			negative = unequal && !negated;
 			form = negative ? SG_FORM_NOT_IN : SG_FORM_IN;
 			break;
 		case ROWCOMPARE_SUBLINK:
@@ -162,6 +166,10 @@ take_sublink(SgCondition *c, SubLink *link, bool negated)
 			form = negative ? SG_FORM_NOT_EXISTS : SG_FORM_EXISTS;
 			break;
 	}
+	/* an equality in other words, whether it is negated or not */
+	if (link->subLinkType == EXISTS_SUBLINK &&
+		sg_equate_set_operation(c->scene, c->scope, link, negated))
+		return;
 	if (negative && !look_into_negation(c))
 	{
 		sg_mark_outside(c, (Node *) link);
@@ -170,7 +178,7 @@ take_sublink(SgCondition *c, SubLink *link, bool negated)
 	sub = sg_enter_sublink(c->scene, link, c->scope, form);
 	c->scope->judged = judged;
 	if (sub != NULL)
-		take_test(c, sub, link->testexpr, link, negative);
+		take_test(c, sub, link->testexpr, link, unequal);
 }
 
 /* ------------------------------------------------------------------------
@@ -182,6 +190,32 @@ static bool
 has_sublink(Node *node)
 {
 	return checkExprHasSubLink(node);
+}
+
+/*
+ * (condition) = true, and the like: the condition itself, unless it is no
+ * more than a column.
+ */
+static bool
+take_boolean_equality(SgCondition *c, Node *left, Node *right, bool unequal)
+{
+	Node	   *value = sg_strip(right);
+	Node	   *condition = left;
+
+	if (exprType(left) != BOOLOID)
+		return false;
+	if (!IsA(value, Const))
+	{
+		value = sg_strip(left);
+		condition = right;
+	}
+	if (!IsA(value, Const) || ((Const *) value)->constisnull ||
+		((Const *) value)->consttype != BOOLOID ||
+		IsA(sg_strip(condition), Var))
+		return false;
+	take(c, condition,
+		 DatumGetBool(((Const *) value)->constvalue) == unequal);
+	return true;
 }
 
 static void
@@ -200,6 +234,9 @@ take_op(SgCondition *c, OpExpr *op, bool negated)
 	left = linitial(op->args);
 	right = lsecond(op->args);
 	kind = sg_op_kind(op->opno, left, negated);
+	if ((kind == SG_OP_EQUAL || kind == SG_OP_UNEQUAL) &&
+		take_boolean_equality(c, left, right, kind == SG_OP_UNEQUAL))
+		return;
 	if (kind == SG_OP_EQUAL)
 		sg_equate(c->scene, c->scope, NULL, left, right, (Node *) op,
 				  c->trust);
@@ -257,8 +294,7 @@ take_array(SgCondition *c, ScalarArrayOpExpr *op, bool negated)
 			return;
 		}
 		if (array_has_source(c, array, scalar))
-			sg_equate(c->scene, c->scope, NULL, scalar, array, (Node *) op,
-					  c->trust);
+			sg_equate_any(c->scene, c->scope, scalar, array, (Node *) op);
 		c->scope->judged = judged;
 		return;
 	}
@@ -269,8 +305,7 @@ take_array(SgCondition *c, ScalarArrayOpExpr *op, bool negated)
 				  c->trust);
 	else if (kind == SG_OP_EQUAL && any && source &&
 			 array_has_source(c, array, scalar))
-		sg_equate(c->scene, c->scope, NULL, scalar, array, (Node *) op,
-				  c->trust);
+		sg_equate_any(c->scene, c->scope, scalar, array, (Node *) op);
 	else
 		sg_mark_uses(c->scene, c->scope, (Node *) op,
 					 SG_USE_COMPARED |
@@ -360,6 +395,10 @@ take(SgCondition *c, Node *node, bool negated)
 			return;
 		case T_DistinctExpr:
 			/* IS NOT DISTINCT FROM is an equality */
+			if (take_boolean_equality(c, linitial(((OpExpr *) node)->args),
+									  lsecond(((OpExpr *) node)->args),
+									  !negated))
+				return;
 			if (negated)
 				sg_equate(c->scene, c->scope, NULL,
 						  linitial(((OpExpr *) node)->args),

@@ -65,6 +65,7 @@ typedef struct SgNode
 	int			uses;			/* SG_USE_* */
 	struct SgNode *equal;		/* union-find: known to be equal */
 	List	   *pins;			/* of Node: single values it is equal to */
+	List	   *excluded;		/* of Node: single values it is not equal to */
 } SgNode;
 
 /* What a Var of a scope refers to. */
@@ -173,6 +174,9 @@ extern bool sg_singles_agree(Node *a, Node *b);
 extern SgScope *sg_enter_target(SgScene *scene);
 extern SgScope *sg_enter_query(SgScene *scene, Query *query, SgScope *parent,
 							   SgForm form, Node *link);
+extern SgScope *sg_enter_leaf(SgScene *scene, SgScope *scope, Node *leaf);
+extern SgScope *sg_make_scope(SgScene *scene, Query *query, SgScope *parent,
+							  SgForm form, Node *link);
 extern SgScope *sg_enter_sublink(SgScene *scene, SubLink *link,
 								 SgScope *scope, SgForm form);
 extern SgEntry *sg_entry(SgScene *scene, SgScope *scope, Index rti);
@@ -222,6 +226,10 @@ extern void sg_local_columns(SgCondition *c, Node *node, bool negated,
 
 extern void sg_equate(SgScene *scene, SgScope *scope, SgScope *link,
 					  Node *left, Node *right, Node *origin, SgTrust trust);
+extern void sg_equate_any(SgScene *scene, SgScope *scope, Node *scalar,
+						  Node *array, Node *origin);
+extern bool sg_equate_set_operation(SgScene *scene, SgScope *scope,
+									SubLink *link, bool negated);
 extern void sg_compare(SgScene *scene, SgScope *scope, SgScope *link,
 					   Node *left, Node *right, Node *origin, bool unequal);
 

@@ -168,6 +168,30 @@ function_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, Var *var)
 	return nothing;
 }
 
+static SgValue chosen_value(SgScene *scene, SgScope *scope, SgScope *link,
+							List *exprs);
+
+/* Follows a column of VALUES whose rows are made of other columns. */
+static SgValue
+values_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, int attno)
+{
+	List	   *exprs = NIL;
+	bool		columns = false;
+	ListCell   *lc;
+
+	foreach(lc, rte->values_lists)
+	{
+		List	   *row = (List *) lfirst(lc);
+
+		if (attno > 0 && attno <= list_length(row))
+		{
+			exprs = lappend(exprs, list_nth(row, attno - 1));
+			columns = columns || sg_columns(scene, scope, llast(exprs)) != NIL;
+		}
+	}
+	return columns ? chosen_value(scene, scope, NULL, exprs) : nothing;
+}
+
 static SgValue
 var_value(SgScene *scene, SgScope *scope, Var *var)
 {
@@ -194,6 +218,12 @@ var_value(SgScene *scene, SgScope *scope, Var *var)
 	entry = sg_entry(scene, scope, var->varno);
 	if (entry->sub != NULL)
 		return output_value(scene, entry->sub, var->varattno);
+	if (rte->rtekind == RTE_VALUES)
+	{
+		value = values_value(scene, scope, rte, var->varattno);
+		if (value.kind == SG_VALUE_COLUMN)
+			return value;
+	}
 	if (rte->rtekind == RTE_FUNCTION)
 	{
 		value = function_value(scene, scope, rte, var);

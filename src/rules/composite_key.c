@@ -247,10 +247,8 @@ key_is_pinned(Judgement *j, SgScene *scene)
 
 		for (int i = 0; i < key->ncols && pinned; i++)
 		{
-			SgNode	   *node = sg_target_node(scene, key->cols[i]);
-
-			pinned = sg_target_pins(j->catalog, scene, key->cols[i]) != NIL &&
-				(node != NULL || key->ncols > 1);
+			pinned = sg_has_value(sg_target_pins(j->catalog, scene,
+												 key->cols[i]));
 		}
 		if (pinned)
 			return true;
