@@ -94,6 +94,7 @@ typedef struct SgStatement
 	List	   *parents;		/* Queries around it, innermost first: a CTE's
 								 * ctelevelsup = 1 is looked up in the first */
 	List	   *findings;		/* of SgFinding, appended to by the rules */
+	Bitmapset  *key_columns;	/* of the target, that the rule asks about */
 } SgStatement;
 
 /* A rule as the registry lists it. */

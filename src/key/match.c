@@ -24,18 +24,13 @@ AttrNumber
 sg_source_column(SgMatch *match, AttrNumber att)
 {
 	SgNode	   *target = sg_target_node(match->scene, att);
-	ListCell   *lc;
+	SgNode	   *node;
 
 	if (target == NULL)
 		return InvalidAttrNumber;
-	foreach(lc, match->scene->nodes)
-	{
-		SgNode	   *node = (SgNode *) lfirst(lc);
-
-		if (node->item == match->source &&
-			sg_equal_root(node) == sg_equal_root(target))
+	for (node = target->next; node != target; node = node->next)
+		if (node->item == match->source)
 			return node->att;
-	}
 	return InvalidAttrNumber;
 }
 
@@ -44,26 +39,21 @@ Bitmapset *
 sg_matched_columns(SgScene *scene, SgItem *row)
 {
 	Bitmapset  *result = NULL;
-	ListCell   *lt;
 	ListCell   *lc;
 
-	foreach(lt, scene->nodes)
+	foreach(lc, scene->target->nodes)
 	{
-		SgNode	   *target = (SgNode *) lfirst(lt);
+		SgNode	   *target = (SgNode *) lfirst(lc);
+		SgNode	   *node;
 
-		if (target->item != scene->target || target->att <= 0)
+		if (target->att <= 0)
 			continue;
-		foreach(lc, scene->nodes)
-		{
-			SgNode	   *node = (SgNode *) lfirst(lc);
-
-			if (node->item != scene->target && sg_row(node->item) == row &&
-				sg_equal_root(node) == sg_equal_root(target))
+		for (node = target->next; node != target; node = node->next)
+			if (node->item != scene->target && sg_row(node->item) == row)
 			{
 				result = bms_add_member(result, target->att);
 				break;
 			}
-		}
 	}
 	return result;
 }
@@ -279,24 +269,19 @@ matched_source_columns(SgMatch *match)
 	Bitmapset  *result = NULL;
 	ListCell   *lc;
 
-	foreach(lc, match->scene->nodes)
+	foreach(lc, match->source->nodes)
 	{
 		SgNode	   *node = (SgNode *) lfirst(lc);
-		ListCell   *lt;
+		SgNode	   *equal;
 
-		if (node->item != match->source || node->att <= 0)
+		if (node->att <= 0)
 			continue;
-		foreach(lt, match->scene->nodes)
-		{
-			SgNode	   *target = (SgNode *) lfirst(lt);
-
-			if (target->item == match->scene->target &&
-				sg_equal_root(target) == sg_equal_root(node))
+		for (equal = node->next; equal != node; equal = equal->next)
+			if (equal->item == match->scene->target)
 			{
 				result = bms_add_member(result, node->att);
 				break;
 			}
-		}
 	}
 	return result;
 }
@@ -313,12 +298,11 @@ sg_count_pins(SgMatch *match)
 	int			att = -1;
 
 	match->pinned = NULL;
-	foreach(lc, match->scene->nodes)
+	foreach(lc, match->scene->target->nodes)
 	{
 		SgNode	   *node = (SgNode *) lfirst(lc);
 
-		if (node->item == match->scene->target && node->att > 0 &&
-			pin_counts(match, node->att))
+		if (node->att > 0 && pin_counts(match, node->att))
 			match->pinned = bms_add_member(match->pinned, node->att);
 	}
 	/* bounds and CHECKs pin columns that no condition speaks of */

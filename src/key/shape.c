@@ -197,22 +197,17 @@ static bool
 system_column_tied(SgScene *scene, AttrNumber att, SgItem **source)
 {
 	SgNode	   *target = sg_target_node(scene, att);
-	ListCell   *lc;
+	SgNode	   *node;
 
 	if (target == NULL)
 		return false;
-	foreach(lc, scene->nodes)
-	{
-		SgNode	   *node = (SgNode *) lfirst(lc);
-
-		if (node->item != scene->target && node->att == att &&
-			sg_equal_root(node) == sg_equal_root(target))
+	for (node = target->next; node != target; node = node->next)
+		if (node->item != scene->target && node->att == att)
 		{
 			if (source)
 				*source = node->item;
 			return true;
 		}
-	}
 	return false;
 }
 

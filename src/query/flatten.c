@@ -22,6 +22,9 @@
 #include "compat.h"
 #include "query/scene.h"
 
+/* Queries entered in one scene; lineage ends at any further one. */
+#define MAX_SCOPES 1000
+
 static void enter_jointree(SgScene *scene, SgScope *scope, Node *node);
 static void jointree_quals(SgScene *scene, SgScope *scope, Node *node,
 						   List *above);
@@ -269,6 +272,7 @@ sg_make_scope(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 {
 	SgScope    *scope = palloc0(sizeof(SgScope));
 
+	scene->nscopes++;
 	scope->query = query;
 	scope->parent = parent;
 	scope->form = form;
@@ -337,16 +341,23 @@ mark_grouping(SgScene *scene, SgScope *scope)
 }
 
 /*
- * Enters a Query that the statement reads, and takes its conditions.
+ * Enters a Query that the statement reads, and takes its conditions.  NULL if
+ * the scene has too many already.
  */
 SgScope *
 sg_enter_query(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 			   Node *link)
 {
-	SgScope    *scope = sg_make_scope(scene, query, parent, form, link);
+	SgScope    *scope;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
+	if (scene->nscopes >= MAX_SCOPES)
+	{
+		scene->cut = true;
+		return NULL;
+	}
+	scope = sg_make_scope(scene, query, parent, form, link);
 	if (query->setOperations != NULL)
 	{
 		List	   *leaves = setop_leaves(query->setOperations);
@@ -396,7 +407,8 @@ sg_enter_sublink(SgScene *scene, SubLink *link, SgScope *scope, SgForm form)
 		return NULL;
 	sub = sg_enter_query(scene, (Query *) link->subselect, scope, form,
 						 (Node *) link);
-	scene->links = lappend(scene->links, sub);
+	if (sub != NULL)
+		scene->links = lappend(scene->links, sub);
 	return sub;
 }
 

@@ -13,7 +13,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/prep.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
@@ -40,7 +39,7 @@ take_or(SgCondition *c, Node *node, bool negated)
 			sg_mark_outside(c, node);
 		return;
 	}
-	if (sg_is_apart(node))
+	if (sg_is_apart(c->scene, c->scope, node))
 	{
 		int			arm = sg_choose(c->scene, list_length(b->args));
 
@@ -166,6 +165,8 @@ take_sublink(SgCondition *c, SubLink *link, bool negated)
 			form = negative ? SG_FORM_NOT_EXISTS : SG_FORM_EXISTS;
 			break;
 	}
+	if (!sg_sublink_matters(link))
+		return;
 	/* an equality in other words, whether it is negated or not */
 	if (link->subLinkType == EXISTS_SUBLINK &&
 		sg_equate_set_operation(c->scene, c->scope, link, negated))
@@ -446,20 +447,6 @@ take(SgCondition *c, Node *node, bool negated)
 					 SG_USE_COMPARED | SG_USE_RESTRICTED);
 }
 
-static bool
-or_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, BoolExpr))
-	{
-		if (((BoolExpr *) node)->boolop == OR_EXPR)
-			return true;
-		return expression_tree_walker(node, or_walker, context);
-	}
-	return false;
-}
-
 /*
  * Takes a condition that selects rows of a scope.
  */
@@ -468,9 +455,8 @@ sg_condition(SgScene *scene, SgScope *scope, Node *qual, SgTrust trust)
 {
 	SgCondition c = {scene, scope, trust};
 
-	/* (a AND b) OR (a AND c) says a */
-	if (trust == SG_TRUST_WRITTEN && or_walker(qual, NULL))
-		qual = (Node *) canonicalize_qual((Expr *) qual, false);
+	if (trust == SG_TRUST_WRITTEN)
+		qual = sg_canonical(scene, qual);
 	if (trust == SG_TRUST_WRITTEN && scene->groups)
 		filter_walker(qual, &c);
 	take(&c, qual, false);

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -28,6 +29,13 @@
 #define MAX_SCENES 64
 #define MAX_LINEAR_SCENES 512
 
+/*
+ * Queries entered in all scenes of a statement.  A CTE is entered wherever it
+ * is referred to, so that a chain of CTEs that each read the one before twice
+ * would take exponential time.
+ */
+#define MAX_ENTERED 20000
+
 typedef struct Enumeration
 {
 	SgStatement *stmt;
@@ -35,10 +43,14 @@ typedef struct Enumeration
 	void		(*judge) (SgScene *scene, void *arg);
 	void	   *arg;
 	MemoryContext context;		/* reset after each scene */
+	List	   *canonical;		/* see SgScene */
+	MemoryContext keep;
 	int			options[MAX_CHOICES];	/* as the last scene met them */
 	int			choices[MAX_CHOICES];
 	int			nchoices;
 	int			negations;		/* most that any scene has met */
+	int			entered;		/* Queries, in all scenes */
+	bool		cut;			/* something was left out */
 } Enumeration;
 
 /* Builds one scene with the choices that are set, and has it judged. */
@@ -49,8 +61,17 @@ run_scene(Enumeration *e, int nforced, int focus)
 	SgScene    *scene = palloc0(sizeof(SgScene));
 
 	CHECK_FOR_INTERRUPTS();
+	if (e->entered > MAX_ENTERED)
+	{
+		e->cut = true;
+		e->nchoices = 0;
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	scene->stmt = e->stmt;
 	scene->action = e->action;
+	scene->canonical = &e->canonical;
+	scene->keep = e->keep;
 	scene->choices = e->choices;
 	scene->options = e->options;
 	scene->nforced = nforced;
@@ -62,6 +83,8 @@ run_scene(Enumeration *e, int nforced, int focus)
 
 	e->nchoices = Min(scene->nchoices, MAX_CHOICES);
 	e->negations = Max(e->negations, scene->negations);
+	e->entered += scene->nscopes;
+	e->cut = e->cut || scene->cut;
 	MemoryContextReset(e->context);
 }
 
@@ -71,10 +94,12 @@ run_linear(Enumeration *e, int focus)
 {
 	int			runs = 0;
 
-	for (int i = 0; i < e->nchoices && runs < MAX_LINEAR_SCENES; i++)
+	for (int i = 0; i < e->nchoices; i++)
 	{
 		int			noptions = e->options[i];
 
+		if (runs >= MAX_LINEAR_SCENES)
+			e->cut = true;
 		for (int side = 1; side < noptions && runs < MAX_LINEAR_SCENES; side++)
 		{
 			memset(e->choices, 0, sizeof(e->choices));
@@ -114,8 +139,13 @@ run_all(Enumeration *e, int focus)
 		for (i = e->nchoices - 1; i >= 0; i--)
 			if (e->choices[i] + 1 < e->options[i])
 				break;
-		if (i < 0 || runs >= MAX_LINEAR_SCENES)
+		if (i < 0)
 			return;
+		if (runs >= MAX_LINEAR_SCENES)
+		{
+			e->cut = true;
+			return;
+		}
 		e->choices[i]++;
 		nforced = i + 1;
 	}
@@ -124,17 +154,24 @@ run_all(Enumeration *e, int focus)
 /*
  * Calls judge once for each scene of a statement; for MERGE, once for each of
  * its UPDATE and DELETE actions.  The scene lives until judge returns.
+ *
+ * Returns false if the statement was too complex to be looked at in full.
  */
-void
+bool
 sg_for_each_scene(SgStatement *stmt,
 				  void (*judge) (SgScene *scene, void *arg), void *arg)
 {
 	Enumeration *e = palloc(sizeof(Enumeration));
 	List	   *actions = list_make1(NULL);
 	ListCell   *lc;
+	bool		complete;
 
 	/* the arrays need no zeroes: sg_choose() fills them as it goes */
 	e->nchoices = 0;
+	e->entered = 0;
+	e->cut = false;
+	e->canonical = NIL;
+	e->keep = CurrentMemoryContext;
 	e->stmt = stmt;
 	e->judge = judge;
 	e->arg = arg;
@@ -155,8 +192,10 @@ sg_for_each_scene(SgStatement *stmt,
 		for (int focus = 0; focus < e->negations && focus < MAX_SCENES; focus++)
 			run_all(e, focus);
 	}
+	complete = !e->cut;
 	MemoryContextDelete(e->context);
 	pfree(e);
+	return complete;
 }
 
 /*
@@ -211,35 +250,42 @@ sg_lineage_ends(SgItem *item)
 		 get_rel_persistence(item->relid) == RELPERSISTENCE_TEMP);
 }
 
-/* The node of a column if something was said of it, else NULL. */
+/*
+ * The node of a column if something was said of it, else NULL.  Whole rows
+ * and system columns have numbers from 0 downwards.
+ */
 SgNode *
 sg_node_known(SgScene *scene, SgItem *item, AttrNumber att)
 {
-	ListCell   *lc;
+	int			slot = att - FirstLowInvalidHeapAttributeNumber;
 
-	foreach(lc, scene->nodes)
-	{
-		SgNode	   *node = (SgNode *) lfirst(lc);
-
-		if (node->item == item && node->att == att)
-			return node;
-	}
-	return NULL;
+	return slot < item->ncolumns ? item->columns[slot] : NULL;
 }
 
 SgNode *
 sg_node(SgScene *scene, SgItem *item, AttrNumber att)
 {
 	SgNode	   *node = sg_node_known(scene, item, att);
+	int			slot = att - FirstLowInvalidHeapAttributeNumber;
 
-	if (node == NULL)
+	if (node != NULL)
+		return node;
+	if (slot >= item->ncolumns)
 	{
-		node = palloc0(sizeof(SgNode));
-		node->item = item;
-		node->att = att;
-		node->equal = node;
-		scene->nodes = lappend(scene->nodes, node);
+		int			ncolumns = Max(slot + 1, 2 * item->ncolumns);
+		SgNode	  **columns = palloc0(ncolumns * sizeof(SgNode *));
+
+		for (int i = 0; i < item->ncolumns; i++)
+			columns[i] = item->columns[i];
+		item->columns = columns;
+		item->ncolumns = ncolumns;
 	}
+	node = palloc0(sizeof(SgNode));
+	node->item = item;
+	node->att = att;
+	node->equal = node->next = node;
+	item->columns[slot] = node;
+	item->nodes = lappend(item->nodes, node);
 	return node;
 }
 
@@ -247,19 +293,28 @@ SgNode *
 sg_equal_root(SgNode *node)
 {
 	while (node->equal != node)
+	{
+		node->equal = node->equal->equal;	/* keeps paths short */
 		node = node->equal;
+	}
 	return node;
 }
 
 void
 sg_make_equal(SgNode *a, SgNode *b)
 {
+	SgNode	   *next;
+
 	a = sg_equal_root(a);
 	b = sg_equal_root(b);
 	if (a == b)
 		return;
 	b->equal = a;
 	a->pins = list_concat(a->pins, b->pins);
+	/* two rings become one */
+	next = a->next;
+	a->next = b->next;
+	b->next = next;
 }
 
 /* Records that a column has one value for the whole statement. */

@@ -55,6 +55,9 @@ typedef struct SgItem
 	struct SgScope *scope;		/* where it stands */
 	bool		judged;			/* is it a source in this scene? */
 	struct SgItem *row;			/* union-find: joined by equality */
+	struct SgNode **columns;	/* nodes by column number, see sg_node() */
+	int			ncolumns;
+	List	   *nodes;			/* the same, of SgNode */
 } SgItem;
 
 /* A column of an item, or with att 0 its whole row, or a system column. */
@@ -64,6 +67,7 @@ typedef struct SgNode
 	AttrNumber	att;
 	int			uses;			/* SG_USE_* */
 	struct SgNode *equal;		/* union-find: known to be equal */
+	struct SgNode *next;		/* ring of all that are equal */
 	List	   *pins;			/* of Node: single values it is equal to */
 	List	   *excluded;		/* of Node: single values it is not equal to */
 } SgNode;
@@ -116,13 +120,16 @@ typedef struct SgScene
 	MergeAction *action;		/* of MERGE, or NULL */
 	SgItem	   *target;
 	List	   *items;			/* of SgItem, target first */
-	List	   *nodes;			/* of SgNode */
 	List	   *ties;			/* of SgTie */
 	List	   *links;			/* entered sublinks: SubLink, SgScope, ... */
 	Node	   *written;		/* WHERE as it was written; varno of target = rti */
 	bool		groups;			/* is there a GROUP BY anywhere? */
+	List	  **canonical;		/* of Node: conditions and what they became,
+								 * for all scenes */
+	MemoryContext keep;			/* where they live */
 	bool		whole_row;		/* one row by CURRENT OF or ctid = constant */
-	int			depth;
+	int			nscopes;		/* Queries entered */
+	bool		cut;			/* there were too many */
 
 	/* which alternatives this scene takes */
 	int		   *choices;
@@ -153,7 +160,7 @@ typedef struct SgValue
 
 /* ---------------- scene.c ---------------- */
 
-extern void sg_for_each_scene(SgStatement *stmt,
+extern bool sg_for_each_scene(SgStatement *stmt,
 							  void (*judge) (SgScene *scene, void *arg),
 							  void *arg);
 extern int	sg_choose(SgScene *scene, int noptions);
@@ -218,7 +225,9 @@ typedef enum SgOpKind
 extern SgOpKind sg_op_kind(Oid opno, Node *left, bool negated);
 extern void sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses);
 extern void sg_mark_outside(SgCondition *c, Node *node);
-extern bool sg_is_apart(Node *node);
+extern bool sg_sublink_matters(SubLink *link);
+extern bool sg_is_apart(SgScene *scene, SgScope *scope, Node *node);
+extern Node *sg_canonical(SgScene *scene, Node *qual);
 extern void sg_local_columns(SgCondition *c, Node *node, bool negated,
 							 List **compared, List **limited);
 

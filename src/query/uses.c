@@ -10,6 +10,7 @@
 #include "access/transam.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 
 #include "query/scene.h"
@@ -145,42 +146,119 @@ sg_mark_outside(SgCondition *c, Node *node)
  * ------------------------------------------------------------------------
  */
 
+/* Does a subquery refer to anything around it? */
+static bool
+outward_walker(Node *node, int *depth)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		(*depth)++;
+		result = query_tree_walker((Query *) node, outward_walker, depth, 0);
+		(*depth)--;
+		return result;
+	}
+	if (IsA(node, Var))
+		return (int) ((Var *) node)->varlevelsup >= *depth;
+	return expression_tree_walker(node, outward_walker, depth);
+}
+
+/*
+ * Can rows of a sublink be compared with anything outside it?  An EXISTS
+ * that stands for itself cannot.
+ */
+bool
+sg_sublink_matters(SubLink *link)
+{
+	int			depth = 0;
+
+	return link->subLinkType != EXISTS_SUBLINK ||
+		outward_walker(link->subselect, &depth);
+}
+
 typedef struct ApartContext
 {
-	bool		any;
+	bool		any;			/* a column was met */
+	bool		several;		/* columns of several relations were */
+	bool		keys;			/* a key column of the target was */
 	Index		varno;
 	Index		levelsup;
+	SgScene    *scene;
+	SgScope    *scope;
 } ApartContext;
 
-/* Does an expression have a sublink, or columns of two relations? */
+static void
+note_column(ApartContext *context, Var *var)
+{
+	SgScope    *scope = context->scope;
+
+	if (!context->any)
+	{
+		context->any = true;
+		context->varno = var->varno;
+		context->levelsup = var->varlevelsup;
+	}
+	context->several = context->several || context->varno != var->varno ||
+		context->levelsup != var->varlevelsup;
+	for (Index up = var->varlevelsup; up > 0 && scope; up--)
+		scope = scope->parent;
+	if (scope && scope == context->scene->target->scope &&
+		var->varno == context->scene->target->rti &&
+		(var->varattno <= 0 ||
+		 bms_is_member(var->varattno, context->scene->stmt->key_columns)))
+		context->keys = true;
+}
+
+static bool
+columns_walker(Node *node, ApartContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		note_column(context, (Var *) node);
+	return expression_tree_walker(node, columns_walker, context);
+}
+
+/* Does a comparison tie two relations together? */
+static bool
+joins_relations(Node *op, ApartContext *context)
+{
+	ApartContext alone = {false, false, false, 0, 0, context->scene,
+	context->scope};
+
+	columns_walker(op, &alone);
+	return alone.several;
+}
+
+/*
+ * Does an OR have a sublink that matters, a comparison of two relations, or
+ * conditions on a key column of the target and on another relation?
+ */
 static bool
 apart_walker(Node *node, ApartContext *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, SubLink))
+		return sg_sublink_matters((SubLink *) node);
+	if (IsA(node, OpExpr) && joins_relations(node, context))
 		return true;
 	if (IsA(node, Var))
 	{
-		Var		   *var = (Var *) node;
-
-		if (!context->any)
-		{
-			context->any = true;
-			context->varno = var->varno;
-			context->levelsup = var->varlevelsup;
-		}
-		return context->varno != var->varno ||
-			context->levelsup != var->varlevelsup;
+		note_column(context, (Var *) node);
+		return context->several && context->keys;
 	}
 	return expression_tree_walker(node, apart_walker, context);
 }
 
-/* Must an OR be taken apart: sublinks, or columns of two relations? */
+/* Must an OR be taken apart, since its sides may tie other rows? */
 bool
-sg_is_apart(Node *node)
+sg_is_apart(SgScene *scene, SgScope *scope, Node *node)
 {
-	ApartContext context = {false, 0, 0};
+	ApartContext context = {false, false, false, 0, 0, scene, scope};
 
 	return apart_walker(node, &context);
 }
@@ -251,3 +329,44 @@ sg_local_columns(SgCondition *c, Node *node, bool negated,
 	}
 }
 
+static bool
+or_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, BoolExpr))
+	{
+		if (((BoolExpr *) node)->boolop == OR_EXPR)
+			return true;
+		return expression_tree_walker(node, or_walker, context);
+	}
+	return false;
+}
+
+/*
+ * (a AND b) OR (a AND c) says a AND (b OR c).  Done once for all scenes, so
+ * that each of them sees the same nodes, and a long OR is rewritten once.
+ */
+Node *
+sg_canonical(SgScene *scene, Node *qual)
+{
+	ListCell   *lc;
+	MemoryContext old;
+
+	if (!or_walker(qual, NULL))
+		return qual;
+	foreach(lc, *scene->canonical)
+	{
+		List	   *pair = (List *) lfirst(lc);
+
+		if (linitial(pair) == qual)
+			return (Node *) lsecond(pair);
+	}
+	old = MemoryContextSwitchTo(scene->keep);
+	*scene->canonical = lappend(*scene->canonical,
+								list_make2(qual,
+										   canonicalize_qual((Expr *) qual,
+															 false)));
+	MemoryContextSwitchTo(old);
+	return (Node *) lsecond(llast(*scene->canonical));
+}

@@ -329,7 +329,8 @@ judge_scene(SgScene *scene, void *arg)
 
 /*
  * Looks at one UPDATE, DELETE or MERGE that reads more than its target, and
- * appends at most one finding.  Raises what catalog look-ups raise.
+ * appends at most one finding.  Raises what catalog look-ups raise, and
+ * STATEMENT_TOO_COMPLEX if it gave up without one.
  */
 void
 sg_composite_key_detect(SgStatement *stmt)
@@ -338,6 +339,8 @@ sg_composite_key_detect(SgStatement *stmt)
 	RangeTblEntry *rte;
 	Judgement	j = {0};
 	SgCatalog	catalog = {NIL};
+	bool		complete;
+	ListCell   *lc;
 
 	if (query->resultRelation <= 0 ||
 		(query->commandType != CMD_UPDATE &&
@@ -351,10 +354,17 @@ sg_composite_key_detect(SgStatement *stmt)
 	j.keys = composite_keys(&catalog, j.target);
 	if (j.keys == NIL)
 		return;
+	foreach(lc, j.keys)
+		stmt->key_columns = bms_add_members(stmt->key_columns,
+											((SgKey *) lfirst(lc))->set);
 	j.stmt = stmt;
 	j.catalog = &catalog;
 	j.context = CurrentMemoryContext;
-	sg_for_each_scene(stmt, judge_scene, &j);
+	complete = sg_for_each_scene(stmt, judge_scene, &j);
 	if (j.finding)
 		stmt->findings = lappend(stmt->findings, j.finding);
+	else if (!complete)
+		ereport(ERROR,			/* contained by the caller, and counted */
+				errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				errmsg_internal("statement is too complex to be judged by rule \"composite_key\""));
 }
