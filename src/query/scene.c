@@ -44,6 +44,7 @@ typedef struct Enumeration
 	void	   *arg;
 	MemoryContext context;		/* reset after each scene */
 	List	   *canonical;		/* see SgScene */
+	struct HTAB *apart;
 	MemoryContext keep;
 	int			options[MAX_CHOICES];	/* as the last scene met them */
 	int			choices[MAX_CHOICES];
@@ -71,6 +72,7 @@ run_scene(Enumeration *e, int nforced, int focus)
 	scene->stmt = e->stmt;
 	scene->action = e->action;
 	scene->canonical = &e->canonical;
+	scene->apart = &e->apart;
 	scene->keep = e->keep;
 	scene->choices = e->choices;
 	scene->options = e->options;
@@ -171,6 +173,7 @@ sg_for_each_scene(SgStatement *stmt,
 	e->entered = 0;
 	e->cut = false;
 	e->canonical = NIL;
+	e->apart = NULL;
 	e->keep = CurrentMemoryContext;
 	e->stmt = stmt;
 	e->judge = judge;

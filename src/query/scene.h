@@ -126,6 +126,7 @@ typedef struct SgScene
 	bool		groups;			/* is there a GROUP BY anywhere? */
 	List	  **canonical;		/* of Node: conditions and what they became,
 								 * for all scenes */
+	struct HTAB **apart;		/* see sg_is_apart(), for all scenes */
 	MemoryContext keep;			/* where they live */
 	bool		whole_row;		/* one row by CURRENT OF or ctid = constant */
 	int			nscopes;		/* Queries entered */

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 
 #include "query/scene.h"
@@ -179,6 +180,13 @@ sg_sublink_matters(SubLink *link)
 		outward_walker(link->subselect, &depth);
 }
 
+/* Whether an OR is taken apart, remembered for all scenes. */
+typedef struct ApartAnswer
+{
+	Node	   *node;			/* MUST BE FIRST */
+	bool		apart;
+} ApartAnswer;
+
 typedef struct ApartContext
 {
 	bool		any;			/* a column was met */
@@ -259,8 +267,24 @@ bool
 sg_is_apart(SgScene *scene, SgScope *scope, Node *node)
 {
 	ApartContext context = {false, false, false, 0, 0, scene, scope};
+	ApartAnswer *answer;
+	bool		found;
 
-	return apart_walker(node, &context);
+	/* nested ORs would be walked again at each level of each scene */
+	if (*scene->apart == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Node *);
+		ctl.entrysize = sizeof(ApartAnswer);
+		ctl.hcxt = scene->keep;
+		*scene->apart = hash_create("safeguard ORs", 32, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	answer = hash_search(*scene->apart, &node, HASH_ENTER, &found);
+	if (!found)
+		answer->apart = apart_walker(node, &context);
+	return answer->apart;
 }
 
 /* The members of both lists. */
