@@ -39,14 +39,13 @@ Bitmapset *
 sg_matched_columns(SgScene *scene, SgItem *row)
 {
 	Bitmapset  *result = NULL;
-	ListCell   *lc;
 
-	foreach(lc, scene->target->nodes)
+	for (int i = 0; i < scene->target->ncolumns; i++)
 	{
-		SgNode	   *target = (SgNode *) lfirst(lc);
+		SgNode	   *target = scene->target->columns[i];
 		SgNode	   *node;
 
-		if (target->att <= 0)
+		if (target == NULL || target->att <= 0)
 			continue;
 		for (node = target->next; node != target; node = node->next)
 			if (node->item != scene->target && sg_row(node->item) == row)
@@ -267,14 +266,13 @@ static Bitmapset *
 matched_source_columns(SgMatch *match)
 {
 	Bitmapset  *result = NULL;
-	ListCell   *lc;
 
-	foreach(lc, match->source->nodes)
+	for (int i = 0; i < match->source->ncolumns; i++)
 	{
-		SgNode	   *node = (SgNode *) lfirst(lc);
+		SgNode	   *node = match->source->columns[i];
 		SgNode	   *equal;
 
-		if (node->att <= 0)
+		if (node == NULL || node->att <= 0)
 			continue;
 		for (equal = node->next; equal != node; equal = equal->next)
 			if (equal->item == match->scene->target)
@@ -294,15 +292,14 @@ void
 sg_count_pins(SgMatch *match)
 {
 	Bitmapset  *known;
-	ListCell   *lc;
 	int			att = -1;
 
 	match->pinned = NULL;
-	foreach(lc, match->scene->target->nodes)
+	for (int i = 0; i < match->scene->target->ncolumns; i++)
 	{
-		SgNode	   *node = (SgNode *) lfirst(lc);
+		SgNode	   *node = match->scene->target->columns[i];
 
-		if (node->att > 0 && pin_counts(match, node->att))
+		if (node && node->att > 0 && pin_counts(match, node->att))
 			match->pinned = bms_add_member(match->pinned, node->att);
 	}
 	/* bounds and CHECKs pin columns that no condition speaks of */

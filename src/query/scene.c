@@ -42,7 +42,8 @@ typedef struct Enumeration
 	MergeAction *action;
 	void		(*judge) (SgScene *scene, void *arg);
 	void	   *arg;
-	MemoryContext context;		/* reset after each scene */
+	MemoryContext context;		/* reset after each scene, or NULL */
+	bool		first;			/* is the first scene still to come? */
 	List	   *canonical;		/* see SgScene */
 	struct HTAB *apart;
 	MemoryContext keep;
@@ -54,13 +55,29 @@ typedef struct Enumeration
 	bool		cut;			/* something was left out */
 } Enumeration;
 
+/* The context of all scenes but the first. */
+static MemoryContext
+scene_context(Enumeration *e)
+{
+	if (e->context == NULL)
+		e->context = AllocSetContextCreate(CurrentMemoryContext,
+										   "safeguard scene",
+										   ALLOCSET_DEFAULT_SIZES);
+	return e->context;
+}
+
 /* Builds one scene with the choices that are set, and has it judged. */
 static void
 run_scene(Enumeration *e, int nforced, int focus)
 {
-	MemoryContext old = MemoryContextSwitchTo(e->context);
-	SgScene    *scene = palloc0(sizeof(SgScene));
+	MemoryContext old = CurrentMemoryContext;
+	SgScene    *scene;
 
+	/* most statements have one scene only, and need no context for it */
+	if (!e->first)
+		MemoryContextSwitchTo(scene_context(e));
+	e->first = false;
+	scene = palloc0(sizeof(SgScene));
 	CHECK_FOR_INTERRUPTS();
 	if (e->entered > MAX_ENTERED)
 	{
@@ -87,7 +104,8 @@ run_scene(Enumeration *e, int nforced, int focus)
 	e->negations = Max(e->negations, scene->negations);
 	e->entered += scene->nscopes;
 	e->cut = e->cut || scene->cut;
-	MemoryContextReset(e->context);
+	if (e->context)
+		MemoryContextReset(e->context);
 }
 
 /* Each alternative by itself; used when there are too many combinations. */
@@ -178,9 +196,8 @@ sg_for_each_scene(SgStatement *stmt,
 	e->stmt = stmt;
 	e->judge = judge;
 	e->arg = arg;
-	e->context = AllocSetContextCreate(CurrentMemoryContext,
-									   "safeguard scene",
-									   ALLOCSET_DEFAULT_SIZES);
+	e->context = NULL;
+	e->first = true;
 	if (stmt->query->commandType == CMD_MERGE)
 		actions = stmt->query->mergeActionList;
 	foreach(lc, actions)
@@ -196,7 +213,8 @@ sg_for_each_scene(SgStatement *stmt,
 			run_all(e, focus);
 	}
 	complete = !e->cut;
-	MemoryContextDelete(e->context);
+	if (e->context)
+		MemoryContextDelete(e->context);
 	pfree(e);
 	return complete;
 }
@@ -275,7 +293,7 @@ sg_node(SgScene *scene, SgItem *item, AttrNumber att)
 		return node;
 	if (slot >= item->ncolumns)
 	{
-		int			ncolumns = Max(slot + 1, 2 * item->ncolumns);
+		int			ncolumns = Max(Max(slot + 1, 16), 2 * item->ncolumns);
 		SgNode	  **columns = palloc0(ncolumns * sizeof(SgNode *));
 
 		for (int i = 0; i < item->ncolumns; i++)
@@ -288,7 +306,6 @@ sg_node(SgScene *scene, SgItem *item, AttrNumber att)
 	node->att = att;
 	node->equal = node->next = node;
 	item->columns[slot] = node;
-	item->nodes = lappend(item->nodes, node);
 	return node;
 }
 

@@ -55,9 +55,9 @@ typedef struct SgItem
 	struct SgScope *scope;		/* where it stands */
 	bool		judged;			/* is it a source in this scene? */
 	struct SgItem *row;			/* union-find: joined by equality */
-	struct SgNode **columns;	/* nodes by column number, see sg_node() */
+	struct SgNode **columns;	/* nodes by column number, NULL where there is
+								 * none; see sg_node() */
 	int			ncolumns;
-	List	   *nodes;			/* the same, of SgNode */
 } SgItem;
 
 /* A column of an item, or with att 0 its whole row, or a system column. */
