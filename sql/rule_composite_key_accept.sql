@@ -774,7 +774,7 @@ UPDATE post_i18n t SET title = d.title FROM post_i18n d WHERE d.post_id = t.post
 
 -- A264: compared with an aggregate of its own group; twin R123,
 --   accept by step 7, the source row is the group
-DELETE FROM regions t WHERE 3 < (SELECT count(*) FROM regions r WHERE r.code = t.code);
+DELETE FROM node_versions t WHERE t.v > (SELECT avg(x.v) FROM node_versions x WHERE x.node_id = t.node_id);
 
 -- A265: chosen by a group of a key column and another one,
 --   accept by step 5

@@ -526,6 +526,10 @@ UPDATE post_i18n t SET title = d.title FROM post_i18n d WHERE d.post_id = t.post
 --   reject by step 5; twin A264
 DELETE FROM regions t WHERE 0 < (SELECT count(*) FROM regions r WHERE r.code = t.code AND r.country = 'FR');
 
+-- R126: a count is no more than EXISTS,
+--   doubt by step 7; twin A264
+DELETE FROM node_versions t WHERE 3 < (SELECT count(*) FROM node_versions x WHERE x.node_id = t.node_id AND x.redacted);
+
 -- R124 (pattern 10): a pin outside and one row of any scope are no key,
 --   reject by step 5; twin A267
 DELETE FROM point_info WHERE system_id = 7 AND id = (SELECT max(p.id) FROM point_info p WHERE p.bad);

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
 
 #include "key/match.h"
 
@@ -59,17 +60,14 @@ edge(SgMatch *match, Bitmapset *matched, AttrNumber att)
 	return false;
 }
 
-/*
- * Is M, with other columns of T perhaps, exactly what the source groups by,
- * groups being chosen by an aggregate?
- */
+/* Does the source group by M (and other matches), chosen by an aggregate? */
 static bool
-source_is_group(SgMatch *match)
+source_is_group(SgMatch *match, Bitmapset *matched)
 {
 	ListCell   *ls;
 	SgScope    *scope;
 
-	if (!sg_all_foreign(match, match->matched) &&
+	if (!sg_all_foreign(match, matched) &&
 		sg_any_foreign(match, match->dropped))
 		return false;
 	for (scope = match->source->scope; scope; scope = scope->parent)
@@ -247,11 +245,17 @@ first_sibling(SgMatch *match, bool by_name, AttrNumber *about)
 static bool
 aggregate_of_group(SgMatch *match)
 {
-	Query	   *query = match->source->scope->query;
+	SgScope    *scope = match->source->scope;
+	SgScope    *inner = scope;
+	Node	   *output;
 
-	return match->source->scope->link != NULL && query->hasAggs &&
-		query->groupClause == NIL && !query->hasTargetSRFs &&
-		match->source->scope->correlated;
+	if (scope->link == NULL || !scope->correlated || !scope->query->hasAggs ||
+		scope->query->groupClause != NIL)
+		return false;
+	/* count(*) > 0 is no more than EXISTS */
+	output = sg_strip(sg_scope_output(&inner, 1));
+	return output && IsA(output, Aggref) && ((Aggref *) output)->args != NIL &&
+		strcmp(get_func_name(((Aggref *) output)->aggfnoid), "count") != 0;
 }
 
 /* Step 7, also where another step says "as 7". */
@@ -344,22 +348,24 @@ half_of_something(SgMatch *match, Bitmapset *matched)
 	return decide_why(match, 6, SG_VERDICT_REJECT, reason, about, sibling);
 }
 
-/* Does some matched column reference the same parent as its source column? */
+/* Does each matched column reference the same parent as its source column? */
 static bool
 parent_in_common(SgMatch *match)
 {
 	int			att = -1;
 
+	if (!OidIsValid(match->source->relid))
+		return false;
 	while ((att = bms_next_member(match->matched, att)) >= 0)
 	{
 		AttrNumber	col = sg_source_column(match, att);
 
-		if (col > 0 && OidIsValid(match->source->relid) &&
-			sg_same_parent(match->catalog, match->target->relid, att,
-						   match->source->relid, col))
-			return true;
+		if (col <= 0 ||
+			!sg_same_parent(match->catalog, match->target->relid, att,
+							match->source->relid, col))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static bool
@@ -387,7 +393,7 @@ judge_dropped(SgMatch *match)
 		sg_source_key_matched(match);
 	AttrNumber	about;
 
-	if (source_is_group(match))
+	if (source_is_group(match, matched))
 	{
 		/* its row is the group, so nothing was dropped */
 		decide(match, 5, SG_VERDICT_ACCEPT);
