@@ -6,6 +6,8 @@
 # make installcheck     test on a running server, preloaded or not
 # make check-shared     test what needs shared memory, on a server of its own
 # make check-preloaded  all regression tests, on a server of its own
+# make prove-reject     shows, on a running server, that each case of what must
+#                       be rejected fails with the rule off
 
 MODULE_big = safeguard
 EXTENSION = safeguard
@@ -69,7 +71,7 @@ temp_regress = $(pg_regress_installcheck) --temp-instance=./tmp_check/$@ \
 	--outputdir=./tmp_check/$@.out --temp-config=$(srcdir)/safeguard.conf \
 	--dbname=$(CONTRIB_TESTDB)
 
-.PHONY: check-shared check-preloaded
+.PHONY: check-shared check-preloaded prove-reject
 check-shared:
 	mkdir -p tmp_check/$@.out
 	$(temp_regress) setup $(REGRESS_SHARED)
@@ -77,3 +79,6 @@ check-shared:
 check-preloaded:
 	mkdir -p tmp_check/$@.out
 	$(temp_regress) $(REGRESS) $(REGRESS_SHARED)
+
+prove-reject:
+	$(srcdir)/script/prove-reject --psql $(bindir)/psql
