@@ -792,3 +792,10 @@ DELETE FROM point_info WHERE system_id = 7 AND id = (SELECT max(p.id) FROM point
 -- A268: an array of the same scope; twin R125,
 --   accept by step 1
 DELETE FROM point_info WHERE system_id = 7 AND id = ANY ((SELECT array_agg(p.id) FROM point_info p WHERE p.bad AND p.system_id = 7)::int[]);
+
+-- A269: many ORs, the key beside them; twin R127,
+--   accept by step 1
+UPDATE point_info t SET v = 0 FROM point_info p
+ WHERE t.id = p.id AND t.system_id = p.system_id
+   AND (t.v = p.v OR p.v = 1) AND (t.v = p.v OR p.v = 2) AND (t.v = p.v OR p.v = 3) AND (t.v = p.v OR p.v = 4)
+   AND (t.v = p.v OR p.v = 5) AND (t.v = p.v OR p.v = 6) AND (t.v = p.v OR p.v = 7) AND (t.v = p.v OR p.v = 8);

@@ -537,3 +537,12 @@ DELETE FROM point_info WHERE system_id = 7 AND id = (SELECT max(p.id) FROM point
 -- R125 (pattern 10): nor are a pin and an array,
 --   reject by step 5; twin A268
 DELETE FROM point_info WHERE system_id = 7 AND id = ANY ((SELECT array_agg(p.id) FROM point_info p WHERE p.bad)::int[]);
+
+-- R127: many ORs: all of their second sides together,
+--   reject by step 7; twin A269
+UPDATE point_info t SET v = 0 FROM point_info p
+ WHERE t.id = p.id
+   AND (t.system_id = p.system_id OR p.v = 1) AND (t.system_id = p.system_id OR p.v = 2)
+   AND (t.system_id = p.system_id OR p.v = 3) AND (t.system_id = p.system_id OR p.v = 4)
+   AND (t.system_id = p.system_id OR p.v = 5) AND (t.system_id = p.system_id OR p.v = 6)
+   AND (t.system_id = p.system_id OR p.v = 7) AND (t.system_id = p.system_id OR p.v = 8);

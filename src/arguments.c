@@ -15,10 +15,13 @@
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "safeguard.h"
 
 /* more names than this make a hint unreadable */
@@ -130,6 +133,18 @@ sg_role_argument(FunctionCallInfo fcinfo, int n)
 	return (SgColumnRole) role;
 }
 
+/* Somebody who may read nothing of a table is not told its columns. */
+static bool
+may_see_columns(Oid relid)
+{
+	Oid			roleid = GetUserId();
+
+	return sg_owns_relation(relid, roleid) ||
+		pg_class_aclcheck(relid, roleid, ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relid, roleid, ACL_SELECT,
+								  ACLMASK_ANY) == ACLCHECK_OK;
+}
+
 static char *
 column_names(Oid relid)
 {
@@ -173,11 +188,13 @@ sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid)
 				errcode(ERRCODE_UNDEFINED_COLUMN),
 				errmsg("column \"%s\" of relation \"%s\" does not exist",
 					   name, get_rel_name(relid)),
-				errhint("Columns are: %s.", column_names(relid)));
+				may_see_columns(relid) ?
+				errhint("Columns are: %s.", column_names(relid)) : 0);
 	if (attnum < 0)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
 				errmsg("column \"%s\" is a system column", name),
-				errhint("Columns are: %s.", column_names(relid)));
+				may_see_columns(relid) ?
+				errhint("Columns are: %s.", column_names(relid)) : 0);
 	return name;
 }

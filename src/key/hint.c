@@ -210,7 +210,8 @@ char *
 sg_make_hint(SgMatch *match, SgTie *tie)
 {
 	StringInfoData buf;
-	char	   *declare = declaration(match);
+	char	   *declare = match->reason == SG_REASON_OTHER_VALUE ? NULL :
+		declaration(match);
 	List	   *missing = NIL;
 	Bitmapset  *comparable = match->reason == SG_REASON_CTID ? NULL :
 		comparable_dropped(match);
@@ -227,7 +228,7 @@ sg_make_hint(SgMatch *match, SgTie *tie)
 						 sg_column_name(match->sibling.item, match->sibling.att),
 						 sg_source_alias(match, match->sibling.item, tie));
 	else if (match->reason == SG_REASON_OTHER_VALUE)
-		appendStringInfo(&buf, "Restrict \"%s\" to the same value on both sides.",
+		appendStringInfo(&buf, "If rows of different \"%s\" are meant, allow it for this transaction: SET LOCAL safeguard.composite_key = record.",
 						 sg_column_name(match->scene->target, match->about));
 	else if (match->reason == SG_REASON_SPLIT_ROWS)
 		appendStringInfo(&buf, "Compare the whole key with one row: WHERE (%s) IN (SELECT %s ...).",

@@ -6,7 +6,8 @@
  * The number of scenes is the product of the alternatives as long as that is
  * small; beyond MAX_SCENES each alternative is looked at by itself, the
  * others staying at their first side, so that the work stays linear in the
- * length of the statement.
+ * length of the statement.  Then not all was looked at, and if nothing was
+ * found the statement counts as unjudged.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,8 +27,9 @@
 #include "query/scene.h"
 
 #define MAX_CHOICES 256
-#define MAX_SCENES 64
-#define MAX_LINEAR_SCENES 512
+#define MAX_SCENES 128		/* of all combinations */
+#define MAX_LINEAR_SCENES 2048	/* of one OR, or one alternative at a time */
+#define MAX_DIAGONALS 4
 
 /*
  * Queries entered in all scenes of a statement.  A CTE is entered wherever it
@@ -108,18 +110,22 @@ run_scene(Enumeration *e, int nforced, int focus)
 		MemoryContextReset(e->context);
 }
 
-/* Each alternative by itself; used when there are too many combinations. */
+/*
+ * Each alternative by itself, then all at their second side, at their third;
+ * used when there are too many combinations.
+ */
 static void
 run_linear(Enumeration *e, int focus)
 {
 	int			runs = 0;
+	int			most = 0;
 
+	e->cut = true;
 	for (int i = 0; i < e->nchoices; i++)
 	{
 		int			noptions = e->options[i];
 
-		if (runs >= MAX_LINEAR_SCENES)
-			e->cut = true;
+		most = Max(most, noptions);
 		for (int side = 1; side < noptions && runs < MAX_LINEAR_SCENES; side++)
 		{
 			memset(e->choices, 0, sizeof(e->choices));
@@ -130,6 +136,12 @@ run_linear(Enumeration *e, int focus)
 		/* find out again what follows when this one stays at its first */
 		memset(e->choices, 0, sizeof(e->choices));
 		run_scene(e, i + 1, focus);
+	}
+	for (int side = 1; side < Min(most, MAX_DIAGONALS); side++)
+	{
+		for (int i = 0; i < MAX_CHOICES; i++)
+			e->choices[i] = side;
+		run_scene(e, MAX_CHOICES, focus);
 	}
 }
 
@@ -150,7 +162,8 @@ run_all(Enumeration *e, int focus)
 		{
 			for (i = 0; i < e->nchoices; i++)
 				left *= e->options[i];
-			if (left > MAX_SCENES)
+			/* one OR may be long: its arms are no combinations */
+			if (left > MAX_SCENES && e->nchoices > 1)
 			{
 				run_linear(e, focus);
 				return;
