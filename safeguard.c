@@ -43,10 +43,11 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 {
 	PlannedStmt *plan;
 	List	   *marks = NIL;
+	List	   *consulted = NIL;
 
 	/* before planning, since the planner scribbles on the Query */
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
-		marks = sg_detect(parse);
+		marks = sg_detect(parse, &consulted);
 
 	if (prev_planner_hook)
 		plan = (*prev_planner_hook) (parse, query_string, cursorOptions,
@@ -57,6 +58,11 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 
 	if (marks != NIL)
 		sg_planmark_put(plan, marks);
+
+	/* a cached plan is as good as the foreign keys it was judged by */
+	if (consulted != NIL)
+		plan->relationOids = list_concat_unique_oid(plan->relationOids,
+													consulted);
 	return plan;
 }
 

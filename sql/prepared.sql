@@ -206,3 +206,23 @@ RESET safeguard.composite_key;
 DO 'BEGIN PERFORM ck.f_prepared(7); END';
 
 DEALLOCATE ALL;
+
+-- Q37: foreign keys of parents, which the statement does not name, decide too:
+-- a cached plan is judged anew when they change
+SET plan_cache_mode = force_generic_plan;
+CREATE TABLE g (id int PRIMARY KEY);
+CREATE TABLE p1 (id int PRIMARY KEY);
+CREATE TABLE p2 (id int PRIMARY KEY);
+CREATE TABLE t1 (pa int REFERENCES p1, k int, v int, PRIMARY KEY (pa, k));
+CREATE TABLE t2 (pb int REFERENCES p2, k int, v int, PRIMARY KEY (pb, k));
+PREPARE kin AS UPDATE t1 SET v = 1 FROM t2 WHERE t2.k = t1.k AND t2.pb = 3;
+EXECUTE kin;
+-- Q38: pa and pb have one parent now, reject by step 5
+ALTER TABLE p1 ADD FOREIGN KEY (id) REFERENCES g;
+ALTER TABLE p2 ADD FOREIGN KEY (id) REFERENCES g;
+EXECUTE kin;
+-- Q39: and no longer, accept by step 10
+ALTER TABLE p1 DROP CONSTRAINT p1_id_fkey;
+EXECUTE kin;
+RESET plan_cache_mode;
+DROP TABLE t1, t2, p1, p2, g;

@@ -41,7 +41,7 @@ is_judged_command(const Query *query)
 }
 
 static List *
-find_in(Query *query, List *parents)
+find_in(Query *query, List *parents, List **consulted)
 {
 	SgStatement stmt = {0};
 
@@ -50,16 +50,19 @@ find_in(Query *query, List *parents)
 	stmt.query = query;
 	stmt.parents = parents;
 	sg_registry_detect_dml(&stmt);
+	*consulted = list_concat_unique_oid(*consulted, stmt.consulted);
 	return stmt.findings;
 }
 
 /*
  * Let the rules look at a rewritten statement and its data-modifying CTEs,
  * which the grammar allows at its top level only.  Returns a list of
- * SgFinding in the current memory context.  Raises what the rules raise.
+ * SgFinding in the current memory context, and in *consulted the OIDs of
+ * relations that the verdict depends on besides those of the statement.
+ * Raises what the rules raise.
  */
 List *
-sg_find(Query *parse)
+sg_find(Query *parse, List **consulted)
 {
 	List	   *findings = NIL;
 
@@ -74,10 +77,10 @@ sg_find(Query *parse)
 			if (IsA(cte->ctequery, Query))
 				findings = list_concat(findings,
 									   find_in((Query *) cte->ctequery,
-											   list_make1(parse)));
+											   list_make1(parse), consulted));
 		}
 	}
-	return list_concat(findings, find_in(parse, NIL));
+	return list_concat(findings, find_in(parse, NIL, consulted));
 }
 
 /*
@@ -135,7 +138,7 @@ clean_up_after_error(ResourceOwner owner)
  * "work", which the caller deletes; the result is in the current context.
  */
 static List *
-detect_contained(Query *parse, MemoryContext work)
+detect_contained(Query *parse, MemoryContext work, List **consulted)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner outer = CurrentResourceOwner;
@@ -147,10 +150,12 @@ detect_contained(Query *parse, MemoryContext work)
 	PG_TRY();
 	{
 		List	   *findings;
+		List	   *relations = NIL;
 
 		MemoryContextSwitchTo(work);
-		findings = sg_find(parse);
+		findings = sg_find(parse, &relations);
 		MemoryContextSwitchTo(caller);
+		*consulted = list_copy(relations);
 		marks = sg_planmark_encode(findings);
 		CurrentResourceOwner = outer;
 		release_resources(owner, true);
@@ -183,10 +188,11 @@ detect_contained(Query *parse, MemoryContext work)
 /*
  * Look at a statement that is about to be planned.  Returns marks for its
  * plan (see planmark.c), NIL if nothing was found.  Levels are not asked:
- * they are decided at each execution, and the plan may be cached.
+ * they are decided at each execution, and the plan may be cached.  *consulted
+ * gets the relations whose change must invalidate the plan, besides its own.
  */
 List *
-sg_detect(Query *parse)
+sg_detect(Query *parse, List **consulted)
 {
 	MemoryContext work;
 	List	   *marks;
@@ -196,7 +202,7 @@ sg_detect(Query *parse)
 
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard detection",
 								 ALLOCSET_DEFAULT_SIZES);
-	marks = detect_contained(parse, work);
+	marks = detect_contained(parse, work, consulted);
 	MemoryContextDelete(work);
 	return marks;
 }

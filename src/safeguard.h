@@ -94,6 +94,8 @@ typedef struct SgStatement
 	List	   *parents;		/* Queries around it, innermost first: a CTE's
 								 * ctelevelsup = 1 is looked up in the first */
 	List	   *findings;		/* of SgFinding, appended to by the rules */
+	List	   *consulted;		/* OIDs of relations that are not in the
+								 * statement, but that its verdict depends on */
 	Bitmapset  *key_columns;	/* of the target, that the rule asks about */
 } SgStatement;
 
@@ -145,8 +147,8 @@ extern void sg_guc_init(void);
 
 /* ---------------- context.c ---------------- */
 
-extern List *sg_find(Query *parse);
-extern List *sg_detect(Query *parse);
+extern List *sg_find(Query *parse, List **consulted);
+extern List *sg_detect(Query *parse, List **consulted);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
 
 /* ---------------- planmark.c ---------------- */

@@ -66,6 +66,7 @@ typedef struct SgCatalog
 extern SgRelation *sg_relation(SgCatalog *catalog, Oid relid);
 extern List *sg_foreign_keys(SgCatalog *catalog, Oid relid);
 extern Oid	sg_relation_root(SgCatalog *catalog, Oid member);
+extern List *sg_consulted(SgCatalog *catalog);
 extern bool sg_same_tree(SgCatalog *catalog, Oid a, Oid b);
 extern bool sg_is_unique_set(SgRelation *rel, Bitmapset *cols);
 

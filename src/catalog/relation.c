@@ -219,6 +219,26 @@ sg_relation_root(SgCatalog *catalog, Oid member)
 	return rel->root;
 }
 
+/*
+ * The OIDs of relations that were asked about although the statement does not
+ * read or write them: parents of foreign keys and of partitions.
+ */
+List *
+sg_consulted(SgCatalog *catalog)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, catalog->relations)
+	{
+		SgRelation *info = (SgRelation *) lfirst(lc);
+
+		if (!info->loaded)
+			result = lappend_oid(result, info->relid);
+	}
+	return result;
+}
+
 /* Are both the same table, or members of one partition or inheritance tree? */
 bool
 sg_same_tree(SgCatalog *catalog, Oid a, Oid b)

@@ -361,6 +361,7 @@ sg_composite_key_detect(SgStatement *stmt)
 	j.catalog = &catalog;
 	j.context = CurrentMemoryContext;
 	complete = sg_for_each_scene(stmt, judge_scene, &j);
+	stmt->consulted = sg_consulted(&catalog);
 	if (j.finding)
 		stmt->findings = lappend(stmt->findings, j.finding);
 	else if (!complete)
