@@ -178,6 +178,82 @@ sg_build()
 	sg_make -j"$(nproc)" all "$@" && sg_make install "$@"
 }
 
+# sg_prepare [OPTION...]: everything up to an installed build, with warnings as
+# errors unless SG_COPT says otherwise; the options go to script/setup.
+sg_prepare()
+{
+	"$SG_SOURCE/script/setup" "$@"
+	sg_find_pg_config
+	SG_MAJOR=$("$PG_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+	sg_make_work
+	[ -n "${SG_KEEP:-}" ] || trap sg_remove_work EXIT
+	sg_copy_source
+	sg_copy_postgres
+	sg_own_work
+	sg_build COPT="${SG_COPT:--Werror}" >"$SG_WORK/build.out" 2>&1 || {
+		cat "$SG_WORK/build.out"
+		echo "FAILED build"
+		echo "0 passed, 1 failed"
+		exit 1
+	}
+}
+
+sg_psql()
+{
+	sg_as "$SG_BIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$SG_WORK" -U postgres "$@"
+}
+
+# PGXS runs REGRESS, ISOLATION and TAP tests in one go; here each is a suite.
+sg_installcheck()
+{
+	sg_as env PGHOST="$SG_WORK" PGUSER=postgres \
+		make -s -C "$SG_WORK/src" PG_CONFIG="$SG_PG_CONFIG" with_llvm=no \
+		"$@"
+}
+
+# What a server's log says when a process of it died, or should have.
+sg_crashes()
+{
+	grep -nE 'PANIC:|TRAP:|terminated by signal|AddressSanitizer|runtime error:' "$@"
+}
+
+# Tests in the output of pg_regress, isolation and TAP tests: SG_PASSED,
+# SG_FAILED.  From 16 on all print 'ok 1 - name'; pg_regress 15 'test name
+# ... ok', in a parallel group without the first word.
+sg_count_tests()
+{
+	SG_PASSED=$(grep -cE '^ok |^(test +| +)?[a-z0-9_/.-]+ +\.\.\. ok( |$)' "$1" || true)
+	SG_FAILED=$(grep -cE '^not ok |^(test +| +)?[a-z0-9_/.-]+ +\.\.\. FAILED' "$1" || true)
+}
+
+# sg_suite NAME COMMAND...: runs a suite of such tests with its output in
+# NAME.out, adds up its tests and prints a line, and what failed.
+sg_suite()
+{
+	local name=$1 rc=0 start=$SECONDS diffs
+	shift
+
+	touch "$SG_WORK/$name.start"
+	"$@" >"$SG_WORK/$name.out" 2>&1 </dev/null || rc=$?
+	sg_count_tests "$SG_WORK/$name.out"
+	if [ "$SG_FAILED" -eq 0 ] && { [ "$rc" -ne 0 ] || [ "$SG_PASSED" -eq 0 ]; }; then
+		SG_FAILED=1
+	fi
+	sg_passed=$((sg_passed + SG_PASSED))
+	sg_failed=$((sg_failed + SG_FAILED))
+	printf '%s - %s: %d passed, %d failed, %d s\n' \
+		"$([ "$SG_FAILED" -eq 0 ] && echo ok || echo 'not ok')" \
+		"$name" "$SG_PASSED" "$SG_FAILED" "$((SECONDS - start))"
+	[ "$SG_FAILED" -gt 0 ] || return 0
+	tail -n 60 "$SG_WORK/$name.out"
+	while IFS= read -r diffs; do
+		head -n 500 "$diffs"
+	done < <(find "$SG_WORK/src" -name regression.diffs -size +0 -newer "$SG_WORK/$name.start")
+}
+
+# Command prefix for servers: env VARIABLE=VALUE...
+SG_SERVER_ENV=()
+
 # sg_start_cluster NAME [LINE...]: a new cluster in SG_WORK/NAME with the
 # given lines in its postgresql.conf, reached by the socket in SG_WORK only.
 sg_start_cluster()
@@ -196,7 +272,8 @@ sg_start_cluster()
 		echo "fsync = off"
 		printf '%s\n' "$@"
 	} | sg_as tee -a "$data/postgresql.conf" >/dev/null
-	sg_as "$SG_BIN/pg_ctl" -D "$data" -l "$SG_WORK/$name.log" -w start \
+	sg_as ${SG_SERVER_ENV[@]+"${SG_SERVER_ENV[@]}"} "$SG_BIN/pg_ctl" -D "$data" \
+		-l "$SG_WORK/$name.log" ${SG_SERVER:+-p "$SG_SERVER"} -t 300 -w start \
 		>/dev/null 2>&1 || {
 		tail -n 20 "$SG_WORK/$name.log" >&2
 		return 1

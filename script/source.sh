@@ -80,6 +80,7 @@ sg_assert_server()
 {
 	local major=$1 prefix=$SG_CACHE/assert-$1 build=$SG_CACHE/src/build-$1
 
+	"$SG_SOURCE/script/setup" --bench --matrix
 	mkdir -p "$SG_CACHE/src"
 	# several may want it at once
 	exec 8>"$SG_CACHE/assert-$major.lock"
