@@ -207,5 +207,9 @@ CREATE FUNCTION safeguard.warn_unguarded()
 RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_warn_unguarded';
-SELECT safeguard.warn_unguarded();
+SELECT safeguard.warn_unguarded()
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_settings
+                    WHERE name = 'session_preload_libraries'
+                      AND setting LIKE '%safeguard%'
+                      AND source IN ('database', 'configuration file', 'command line'));
 DROP FUNCTION safeguard.warn_unguarded();

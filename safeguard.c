@@ -69,14 +69,18 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	/* first, so that a rejected statement has not started anything */
-	if (queryDesc->plannedstmt->invalItems != NIL)
-		sg_judge(queryDesc, eflags);
-
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+
+	/*
+	 * After the server has checked the user's privileges, so that nobody
+	 * learns of, or is counted for, what he may not do at all; no row has
+	 * been looked at yet.
+	 */
+	if (queryDesc->plannedstmt->invalItems != NIL)
+		sg_judge(queryDesc, eflags);
 }
 
 static void

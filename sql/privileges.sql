@@ -100,6 +100,10 @@ SELECT safeguard.set_level('point_info', 'composite_key', 'error');
 SELECT safeguard.clear_level('point_info', 'composite_key');
 SET search_path = privileges;
 
+-- who may not run a statement at all is told just that
+SET ROLE regress_sg_other;
+UPDATE point_info SET id = id WHERE id IN (SELECT id FROM point_info WHERE system_id = 1);
+
 -- everybody may look
 SET ROLE regress_sg_other;
 SELECT count(*) FROM safeguard.rules;

@@ -799,3 +799,19 @@ UPDATE point_info t SET v = 0 FROM point_info p
  WHERE t.id = p.id AND t.system_id = p.system_id
    AND (t.v = p.v OR p.v = 1) AND (t.v = p.v OR p.v = 2) AND (t.v = p.v OR p.v = 3) AND (t.v = p.v OR p.v = 4)
    AND (t.v = p.v OR p.v = 5) AND (t.v = p.v OR p.v = 6) AND (t.v = p.v OR p.v = 7) AND (t.v = p.v OR p.v = 8);
+
+-- A270: a correlated subquery by the whole key; twin R128,
+--   accept by step 1
+UPDATE point_info t SET v = 0
+ WHERE (SELECT p.parent_id FROM point_info p WHERE p.id = t.id AND p.system_id = t.system_id) IS NOT NULL;
+
+-- A271: the same subquery twice is one value; twin R129,
+--   accept by step 1
+UPDATE point_info SET v = 0
+ WHERE system_id = (SELECT s.id FROM systems s WHERE s.vendor_type = 'amber')
+   AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = (SELECT s.id FROM systems s WHERE s.vendor_type = 'amber'));
+
+-- A272: VALUES of a subquery, with its scope; twin R130,
+--   accept by step 1
+WITH s(scope, n) AS (VALUES (3, (SELECT p.id FROM point_info p WHERE p.system_id = 3 LIMIT 1)))
+UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n AND t.system_id = 3;

@@ -546,3 +546,19 @@ UPDATE point_info t SET v = 0 FROM point_info p
    AND (t.system_id = p.system_id OR p.v = 3) AND (t.system_id = p.system_id OR p.v = 4)
    AND (t.system_id = p.system_id OR p.v = 5) AND (t.system_id = p.system_id OR p.v = 6)
    AND (t.system_id = p.system_id OR p.v = 7) AND (t.system_id = p.system_id OR p.v = 8);
+
+-- R128: a correlated subquery is a source whatever is asked of it,
+--   reject by step 5; twin A270
+UPDATE point_info t SET v = 0
+ WHERE (SELECT p.v FROM point_info p WHERE p.id = t.id AND p.system_id = 3 LIMIT 1) IS NOT NULL;
+
+-- R129: two subqueries that draw lots are not one value,
+--   reject by step 5; twin A271
+UPDATE point_info SET v = 0
+ WHERE system_id = (SELECT s.id FROM systems s ORDER BY random() LIMIT 1)
+   AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = (SELECT s.id FROM systems s ORDER BY random() LIMIT 1));
+
+-- R130: VALUES of a subquery,
+--   reject by step 5; twin A272
+WITH s(n) AS (VALUES ((SELECT p.id FROM point_info p WHERE p.system_id = 3 LIMIT 1)))
+UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n;

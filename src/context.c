@@ -260,8 +260,8 @@ drop_exempt_relations(List *findings)
 }
 
 /*
- * Judge the execution of a plan that may carry marks; called before anything
- * of it has started.  Raises the ERROR of a rule whose level says so.
+ * Judge the execution of a plan that may carry marks; called when the executor
+ * has checked privileges, and before it looks at any row.  Raises the ERROR of a rule whose level says so.
  */
 void
 sg_judge(QueryDesc *queryDesc, int eflags)

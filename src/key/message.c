@@ -226,7 +226,7 @@ make_detail(SgMatch *match, SgTie *tie)
 							noun, quoted_source_columns(match), sibling,
 							alone);
 		case SG_REASON_LIMITED_OUTSIDE:
-			return psprintf("The statement restricts \"%s\" in \"%s\", but not in the rows that %s is taken from; %s",
+			return psprintf("The statement restricts \"%s\" of \"%s\", but not to that of the row that %s is taken from; %s",
 							table, rel, matched, alone);
 		case SG_REASON_OTHER_VALUE:
 			return psprintf("\"%s\" is restricted to another value in \"%s\" than in the rows that %s is taken from; %s",

@@ -435,6 +435,10 @@ take(SgCondition *c, Node *node, bool negated)
 			c->scene->whole_row = true;
 			return;
 		case T_NullTest:
+			/* limits nothing, but a subquery in it is read */
+			if (c->trust == SG_TRUST_WRITTEN && has_sublink(node))
+				sg_mark_uses(c->scene, c->scope, node, 0);
+			return;
 		case T_Const:
 			return;
 		default:

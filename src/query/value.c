@@ -271,7 +271,8 @@ sublink_value(SgScene *scene, SgScope *scope, SubLink *sublink)
 	if (sub == NULL)
 		return nothing;
 	value = output_value(scene, sub, 1);
-	if (sublink->subLinkType == EXPR_SUBLINK && !sub->correlated)
+	if (sublink->subLinkType == EXPR_SUBLINK && !sub->correlated &&
+		!contain_volatile_functions(sublink->subselect))
 	{
 		/* (SELECT $1) is as good as $1; a subquery is the same as itself */
 		if (value.kind != SG_VALUE_SINGLE)
