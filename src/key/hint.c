@@ -230,6 +230,9 @@ sg_make_hint(SgMatch *match, SgTie *tie)
 	else if (match->reason == SG_REASON_OTHER_VALUE)
 		appendStringInfo(&buf, "If rows of different \"%s\" are meant, allow it for this transaction: SET LOCAL safeguard.composite_key = record.",
 						 sg_column_name(match->scene->target, match->about));
+	else if (match->reason == SG_REASON_SPLIT_ROWS && !sg_by_output(tie))
+		appendStringInfo(&buf, "Compare the whole key with one row of \"%s\".",
+						 sg_source_alias(match, match->source, tie));
 	else if (match->reason == SG_REASON_SPLIT_ROWS)
 		appendStringInfo(&buf, "Compare the whole key with one row: WHERE (%s) IN (SELECT %s ...).",
 						 sg_key_columns(match), sg_key_columns(match));
