@@ -28,14 +28,23 @@ OBJS = \
 	src/settings.o \
 	src/status.o \
 	src/upkeep.o \
+	src/utility.o \
 	src/stats/findings.o \
 	src/stats/normalize.o \
 	src/stats/persist.o \
+	src/stats/upsert.o \
+	src/stats/upsert_view.o \
 	src/stats/views.o \
 	$(call sources,src/catalog) \
+	$(call sources,src/exec) \
+	$(call sources,src/ddl) \
 	$(call sources,src/key) \
+	$(call sources,src/limit) \
 	$(call sources,src/query) \
-	$(call sources,src/rules)
+	$(call sources,src/review) \
+	$(call sources,src/rules) \
+	$(call sources,src/schema) \
+	$(call sources,src/upsert)
 
 # the control file is the only home of the version
 SG_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/safeguard.control)
@@ -49,7 +58,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 # tests; what reads shared memory is apart.
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
-REGRESS_SHARED = findings status
+REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass status upsert_stats
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 
 # Isolation tests have several sessions from the start, which a plain server

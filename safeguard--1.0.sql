@@ -78,6 +78,32 @@ REVOKE ALL ON FUNCTION safeguard.findings_reset() FROM PUBLIC;
 COMMENT ON FUNCTION safeguard.findings_reset() IS 'forgets all findings and sets the counters of safeguard.rules to zero';
 
 --
+-- Upserts
+--
+
+CREATE FUNCTION safeguard.upsert_stats(
+    OUT relation regclass,
+    OUT columns name[],
+    OUT statements bigint,
+    OUT proposed bigint,
+    OUT inserted bigint,
+    OUT replaced bigint,
+    OUT skipped bigint,
+    OUT distinct_keys bigint,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_upsert_stats';
+COMMENT ON FUNCTION safeguard.upsert_stats() IS 'rows of the view safeguard.upsert_stats';
+
+CREATE VIEW safeguard.upsert_stats AS
+    SELECT relation, columns, statements, proposed, inserted, replaced, skipped,
+           distinct_keys, last_seen
+      FROM safeguard.upsert_stats();
+GRANT SELECT ON safeguard.upsert_stats TO PUBLIC;
+COMMENT ON VIEW safeguard.upsert_stats IS 'what became of the rows of INSERT ... ON CONFLICT and MERGE, by table and conflict target';
+
+--
 -- Exceptions and declarations
 --
 
@@ -198,6 +224,39 @@ BEGIN ATOMIC
                               AND c.oid = r.relation AND c.relpersistence <> 't')) AS s(line);
 END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
+
+--
+-- Keys
+--
+
+-- VOLATILE, although nothing is changed: the planner runs a STABLE function
+-- to estimate with its result, and EXPLAIN alone would read the table.
+CREATE FUNCTION safeguard.check_key(
+    relation regclass,
+    VARIADIC columns name[],
+    OUT rows bigint,
+    OUT distinct_keys bigint,
+    OUT duplicate_keys bigint,
+    OUT surplus_rows bigint,
+    OUT null_rows bigint,
+    OUT is_unique bool,
+    OUT sample jsonb)
+RETURNS record
+LANGUAGE C VOLATILE COST 100000
+AS 'MODULE_PATHNAME', 'sg_check_key';
+COMMENT ON FUNCTION safeguard.check_key(regclass, name[]) IS 'whether columns are unique in the rows of a table, and which values are not';
+
+CREATE FUNCTION safeguard.suggest_keys(
+    relation regclass,
+    max_columns int DEFAULT 3,
+    OUT columns name[],
+    OUT is_unique bool,
+    OUT is_declared bool,
+    OUT null_rows bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 1000000 ROWS 5
+AS 'MODULE_PATHNAME', 'sg_suggest_keys';
+COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets of columns that are unique in the rows of a table';
 
 --
 -- Creating the extension guards no session but this one

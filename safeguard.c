@@ -8,6 +8,9 @@
  * level is looked up, it is counted, reported or rejected), so that a level
  * holds for the very next execution, whatever plans are cached.
  *
+ * Utility commands are looked at when they are done, with what the object
+ * access hook has seen them do.
+ *
  * Nothing happens here but passing on.  Every previous hook is kept and
  * called.
  *
@@ -17,11 +20,13 @@
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "optimizer/planner.h"
 #include "storage/ipc.h"
+#include "tcop/utility.h"
 #include "utils/plancache.h"
 
 #include "safeguard.h"
@@ -34,6 +39,10 @@ bool		sg_preloaded = false;
 
 static planner_hook_type prev_planner_hook = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart_hook = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish_hook = NULL;
+static ExecutorEnd_hook_type prev_ExecutorEnd_hook = NULL;
+static ProcessUtility_hook_type next_ProcessUtility = NULL;
+static object_access_hook_type prev_object_access_hook = NULL;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
@@ -41,21 +50,32 @@ static PlannedStmt *
 sg_planner(Query *parse, const char *query_string, int cursorOptions,
 		   ParamListInfo boundParams)
 {
+	planner_hook_type planner = prev_planner_hook ? prev_planner_hook :
+		standard_planner;
+	bool		modifies = parse->commandType != CMD_SELECT ||
+		parse->hasModifyingCTE;
 	PlannedStmt *plan;
 	List	   *marks = NIL;
 	List	   *consulted = NIL;
+	Node	   *where = NULL;
 
 	/* before planning, since the planner scribbles on the Query */
-	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
+	if (modifies)
+	{
 		marks = sg_detect(parse, &consulted);
+		marks = list_concat(marks, sg_upsert_notes(parse));
+		where = sg_upsert_where(parse);
+	}
 
-	if (prev_planner_hook)
-		plan = (*prev_planner_hook) (parse, query_string, cursorOptions,
-									 boundParams);
+	if (modifies && sg_conflict_target_wanted(parse))
+		plan = sg_conflict_target_plan(planner, parse, query_string,
+									   cursorOptions, boundParams);
 	else
-		plan = standard_planner(parse, query_string, cursorOptions,
-								boundParams);
+		plan = (*planner) (parse, query_string, cursorOptions, boundParams);
 
+	if (modifies)
+		marks = list_concat(marks, sg_detect_upserts(parse, plan, where,
+													 &consulted));
 	if (marks != NIL)
 		sg_planmark_put(plan, marks);
 
@@ -81,6 +101,104 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 	 */
 	if (queryDesc->plannedstmt->invalItems != NIL)
 		sg_judge(queryDesc, eflags);
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		sg_bypass_write(queryDesc, eflags);
+
+	if (sg_row_limit_set())
+		sg_row_limit_start(queryDesc, eflags);
+
+	if (sg_upsert_wanted(queryDesc->plannedstmt))
+		sg_upsert_start(queryDesc, eflags);
+}
+
+static void
+sg_ExecutorFinish(QueryDesc *queryDesc)
+{
+	/* all rows are there, and no AFTER trigger has run yet */
+	if (sg_upserts_running > 0)
+		sg_upsert_finish(queryDesc);
+
+	if (prev_ExecutorFinish_hook)
+		(*prev_ExecutorFinish_hook) (queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+
+	/* CTEs that nobody reads, and AFTER triggers, have run now */
+	if (sg_limited_statements != NULL)
+		sg_row_limit_finish(queryDesc);
+}
+
+static void
+sg_ExecutorEnd(QueryDesc *queryDesc)
+{
+	if (sg_upserts_running > 0)
+		sg_upsert_end(queryDesc);
+
+	if (prev_ExecutorEnd_hook)
+		(*prev_ExecutorEnd_hook) (queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
+/*
+ * A command that a rule looks at.  Apart from the hook, so that all others do
+ * not pay for the frame of PG_TRY.
+ */
+static pg_noinline void
+watched_utility(PlannedStmt *pstmt, const char *queryString,
+				bool readOnlyTree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *queryEnv,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	SgUtility	utility;
+
+	sg_utility_begin(&utility, pstmt, queryString);
+	PG_TRY();
+	{
+		sg_utility_before(&utility);
+		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+		sg_utility_done(&utility);
+	}
+	PG_FINALLY();
+	{
+		sg_utility_end(&utility);
+	}
+	PG_END_TRY();
+}
+
+static void
+sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
+				  bool readOnlyTree, ProcessUtilityContext context,
+				  ParamListInfo params, QueryEnvironment *queryEnv,
+				  DestReceiver *dest, QueryCompletion *qc)
+{
+	const Node *stmt = pstmt->utilityStmt;
+
+	/* the most frequent commands, of which nothing is wanted */
+	if (IsA(stmt, ExecuteStmt) || IsA(stmt, TransactionStmt) ||
+		!sg_utility_wants(stmt))
+		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+	else
+		watched_utility(pstmt, queryString, readOnlyTree, context, params,
+						queryEnv, dest, qc);
+}
+
+static void
+sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
+					  int subId, void *arg)
+{
+	/* these two are asked all the time, and tell nothing */
+	if (access == OAT_FUNCTION_EXECUTE || access == OAT_NAMESPACE_SEARCH)
+	{
+		if (unlikely(prev_object_access_hook != NULL))
+			(*prev_object_access_hook) (access, classId, objectId, subId, arg);
+		return;
+	}
+	if (prev_object_access_hook)
+		(*prev_object_access_hook) (access, classId, objectId, subId, arg);
+	sg_object_access(access, classId, objectId, subId, arg);
 }
 
 static void
@@ -89,6 +207,7 @@ sg_shmem_request(void)
 	if (prev_shmem_request_hook)
 		(*prev_shmem_request_hook) ();
 	sg_findings_shmem_request();
+	sg_upserts_shmem_request();
 }
 
 static void
@@ -96,6 +215,8 @@ sg_shmem_startup(void)
 {
 	if (prev_shmem_startup_hook)
 		(*prev_shmem_startup_hook) ();
+	sg_upserts_shmem_startup();
+	/* last, since it reads the statistics file */
 	sg_findings_shmem_startup();
 }
 
@@ -122,6 +243,15 @@ _PG_init(void)
 	planner_hook = sg_planner;
 	prev_ExecutorStart_hook = ExecutorStart_hook;
 	ExecutorStart_hook = sg_ExecutorStart;
+	prev_ExecutorFinish_hook = ExecutorFinish_hook;
+	ExecutorFinish_hook = sg_ExecutorFinish;
+	prev_ExecutorEnd_hook = ExecutorEnd_hook;
+	ExecutorEnd_hook = sg_ExecutorEnd;
+	next_ProcessUtility = ProcessUtility_hook ? ProcessUtility_hook :
+		standard_ProcessUtility;
+	ProcessUtility_hook = sg_ProcessUtility;
+	prev_object_access_hook = object_access_hook;
+	object_access_hook = sg_object_access_hook;
 
 	/* plans made before now carry no marks */
 	if (!sg_preloaded)

@@ -815,3 +815,9 @@ UPDATE point_info SET v = 0
 --   accept by step 1
 WITH s(scope, n) AS (VALUES (3, (SELECT p.id FROM point_info p WHERE p.system_id = 3 LIMIT 1)))
 UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n AND t.system_id = 3;
+
+-- A273: a value computed from the same subquery; twin R131,
+--   accept by step 1
+UPDATE point_info SET v = 0
+ WHERE system_id = coalesce((SELECT 3), 4)
+   AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = coalesce((SELECT 3), 4));

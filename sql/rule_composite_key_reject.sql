@@ -562,3 +562,9 @@ UPDATE point_info SET v = 0
 --   reject by step 5; twin A272
 WITH s(n) AS (VALUES ((SELECT p.id FROM point_info p WHERE p.system_id = 3 LIMIT 1)))
 UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n;
+
+-- R131: values computed from different subqueries,
+--   reject by step 5; twin A273
+UPDATE point_info SET v = 0
+ WHERE system_id = coalesce((SELECT 3), 4)
+   AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = coalesce((SELECT 1), 2));

@@ -27,8 +27,8 @@
 /* more names than this make a hint unreadable */
 #define HINT_MAX_COLUMNS	20
 
-static void
-require_argument(FunctionCallInfo fcinfo, int n, const char *name)
+void
+sg_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
@@ -47,7 +47,7 @@ sg_relation_argument(FunctionCallInfo fcinfo)
 	Relation	rel;
 	char		relkind;
 
-	require_argument(fcinfo, 0, "relation");
+	sg_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
 	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
@@ -77,7 +77,7 @@ sg_rule_argument(FunctionCallInfo fcinfo, int n)
 	char	   *name;
 	int			rule;
 
-	require_argument(fcinfo, n, "rule");
+	sg_require_argument(fcinfo, n, "rule");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	rule = sg_rule_by_name(name);
 	if (rule < 0)
@@ -102,7 +102,7 @@ sg_level_argument(FunctionCallInfo fcinfo, int n)
 	char	   *name;
 	int			level;
 
-	require_argument(fcinfo, n, "level");
+	sg_require_argument(fcinfo, n, "level");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	level = sg_level_by_name(name);
 	if (level < 0)
@@ -122,7 +122,7 @@ sg_role_argument(FunctionCallInfo fcinfo, int n)
 	char	   *name;
 	int			role;
 
-	require_argument(fcinfo, n, "role");
+	sg_require_argument(fcinfo, n, "role");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	role = sg_column_role_by_name(name);
 	if (role < 0)
@@ -171,18 +171,14 @@ column_names(Oid relid)
 }
 
 /*
- * The n-th argument as the name of a column of the relation, which the caller
- * has locked.
+ * The number of a column of the relation, which the caller has locked; an
+ * error if it has none of this name.
  */
-char *
-sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid)
+AttrNumber
+sg_column_number(Oid relid, const char *name)
 {
-	char	   *name;
-	AttrNumber	attnum;
+	AttrNumber	attnum = get_attnum(relid, name);
 
-	require_argument(fcinfo, n, "column_name");
-	name = NameStr(*PG_GETARG_NAME(n));
-	attnum = get_attnum(relid, name);
 	if (attnum == InvalidAttrNumber)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -196,5 +192,20 @@ sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid)
 				errmsg("column \"%s\" is a system column", name),
 				may_see_columns(relid) ?
 				errhint("Columns are: %s.", column_names(relid)) : 0);
+	return attnum;
+}
+
+/*
+ * The n-th argument as the name of a column of the relation, which the caller
+ * has locked.
+ */
+char *
+sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid)
+{
+	char	   *name;
+
+	sg_require_argument(fcinfo, n, "column_name");
+	name = NameStr(*PG_GETARG_NAME(n));
+	(void) sg_column_number(relid, name);
 	return name;
 }

@@ -14,8 +14,18 @@
 #ifndef SG_COMPAT_H
 #define SG_COMPAT_H
 
+#include "access/stratnum.h"
+#include "access/tupdesc.h"
+#include "common/relpath.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "parser/parse_relation.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 
 #if PG_VERSION_NUM < 150000
 #error "safeguard needs PostgreSQL 15 or later"
@@ -75,6 +85,91 @@ sg_merge_matched(MergeAction *action)
 #endif
 }
 
+/* Does it act on rows that only the target has?  New in 17. */
+static inline bool
+sg_merge_by_source(MergeAction *action)
+{
+#if PG_VERSION_NUM >= 170000
+	return action->matchKind == MERGE_WHEN_NOT_MATCHED_BY_SOURCE;
+#else
+	return false;
+#endif
+}
+
+/*
+ * The ON of a MERGE that has not been planned, wherever it is.
+ */
+static inline Node *
+sg_merge_on(Query *query)
+{
+#if PG_VERSION_NUM >= 170000
+	return query->mergeJoinCondition;
+#else
+	return query->jointree->quals;
+#endif
+}
+
+/*
+ * The actions of a running MERGE for the first of its result relations.  18
+ * leaves out relations that need not be touched.
+ */
+static inline List *
+sg_merge_actions(ModifyTableState *mtstate)
+{
+#if PG_VERSION_NUM >= 180000
+	List	   *lists = mtstate->mt_mergeActionLists;
+#else
+	List	   *lists = ((ModifyTable *) mtstate->ps.plan)->mergeActionLists;
+#endif
+	return lists == NIL ? NIL : (List *) linitial(lists);
+}
+
+/*
+ * Does a CHECK hold for new rows?  18 has CHECKs that are not enforced.
+ */
+static inline bool
+sg_check_is_enforced(const ConstrCheck *check)
+{
+#if PG_VERSION_NUM >= 180000
+	return check->ccenforced;
+#else
+	return true;
+#endif
+}
+
+/*
+ * Is it an operator that asks for less or greater, by some order?  18 put more
+ * kinds of indexes beside btree.
+ */
+static inline bool
+sg_operator_orders(Oid opno)
+{
+	ListCell   *lc;
+
+#if PG_VERSION_NUM >= 180000
+	foreach(lc, get_op_index_interpretation(opno))
+	{
+		CompareType type = ((OpIndexInterpretation *) lfirst(lc))->cmptype;
+
+		if (type == COMPARE_LT || type == COMPARE_LE ||
+			type == COMPARE_GE || type == COMPARE_GT)
+			return true;
+	}
+#else
+	foreach(lc, get_op_btree_interpretation(opno))
+	{
+		int			strategy = ((OpBtreeInterpretation *) lfirst(lc))->strategy;
+
+		/* there is one more, for "not equal" */
+		if (strategy >= BTLessStrategyNumber &&
+			strategy <= BTGreaterStrategyNumber &&
+			strategy != BTEqualStrategyNumber)
+			return true;
+	}
+#endif
+	return false;
+}
+
 /*
  * 18 has asynchronous I/O, which an error may leave half begun.
  */
@@ -83,6 +178,87 @@ sg_merge_matched(MergeAction *action)
 #else
 #include "storage/aio_subsys.h"
 #define sg_io_error_cleanup() pgaio_error_cleanup()
+#endif
+
+/*
+ * May the current user execute a statement with these relations?  16 put what
+ * has to be checked into a list of its own (commit a61b1f74823c).
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_check_permissions(query) ExecCheckRTPerms((query)->rtable, false)
+#else
+#define sg_check_permissions(query) \
+	ExecCheckPermissions((query)->rtable, (query)->rteperminfos, false)
+#endif
+
+/* What the statement must be allowed to do with a relation of it. */
+static inline AclMode
+sg_required_permissions(Query *query, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM < 160000
+	return rte->requiredPerms;
+#else
+	return rte->perminfoindex == 0 ? 0 :
+		getRTEPermissionInfo(query->rteperminfos, rte)->requiredPerms;
+#endif
+}
+
+/*
+ * 18 keeps the count of users of a compiled function in a part that all
+ * languages share.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_plpgsql_use_count(compiled) ((compiled)->use_count)
+#else
+#define sg_plpgsql_use_count(compiled) ((compiled)->cfunc.use_count)
+#endif
+
+/*
+ * 16 replaced the functions per kind of object here, too.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_owns_schema(nspid, roleid) pg_namespace_ownercheck(nspid, roleid)
+#define sg_may_use_schema(nspid, roleid) \
+	(pg_namespace_aclcheck(nspid, roleid, ACL_USAGE) == ACLCHECK_OK)
+#else
+#include "catalog/pg_namespace.h"
+#define sg_owns_schema(nspid, roleid) \
+	object_ownercheck(NamespaceRelationId, nspid, roleid)
+#define sg_may_use_schema(nspid, roleid) \
+	(object_aclcheck(NamespaceRelationId, nspid, roleid, ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/*
+ * 17 added the privilege MAINTAIN, and gave LockHeldByMe an argument.
+ */
+#if PG_VERSION_NUM < 170000
+#define SG_ACL_MAINTAIN ((AclMode) 0)
+#define sg_lock_is_held(tag, mode) LockHeldByMe(tag, mode)
+#define SG_MY_LXID (MyProc->lxid)
+#else
+#define SG_ACL_MAINTAIN ACL_MAINTAIN
+#define sg_lock_is_held(tag, mode) LockHeldByMe(tag, mode, false)
+#define SG_MY_LXID (MyProc->vxid.lxid)
+#endif
+
+/*
+ * The path of a relation's main fork, palloc'd.  18 returns it by value.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_relation_path(dbid, spcid, number) \
+	GetRelationPath(dbid, spcid, number, -1, MAIN_FORKNUM)
+#else
+#define sg_relation_path(dbid, spcid, number) \
+	pstrdup(GetRelationPath(dbid, spcid, number, -1, MAIN_FORKNUM).str)
+#endif
+
+/*
+ * 18 has constraints that are declared, but not enforced.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_constraint_is_enforced(form) true
+#else
+#define sg_constraint_is_enforced(form) ((form)->conenforced)
 #endif
 
 #endif							/* SG_COMPAT_H */

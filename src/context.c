@@ -19,13 +19,17 @@
 #include "commands/extension.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/params.h"
 #include "replication/logicalworker.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/rls.h"
 
 #include "compat.h"
 #include "safeguard.h"
@@ -97,8 +101,8 @@ worth_looking(const Query *parse)
  * Errors that are no trouble of our own and must reach the user: cancellation
  * and shutdown, want of resources, corruption.
  */
-static bool
-must_rethrow(int sqlstate)
+bool
+sg_must_rethrow(int sqlstate)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlstate);
 
@@ -133,12 +137,133 @@ clean_up_after_error(ResourceOwner owner)
 	release_resources(owner, false);
 }
 
+static bool
+has_extern_param(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return ((Param *) node)->paramkind == PARAM_EXTERN;
+	return expression_tree_walker(node, has_extern_param, context);
+}
+
+/* The WHERE of a conflict target if it has a parameter, else NULL. */
+static Node *
+where_with_param(const Query *query)
+{
+	Node	   *where = query->onConflict ? query->onConflict->arbiterWhere : NULL;
+
+	return has_extern_param(where, NULL) ? where : NULL;
+}
+
+/* Called for each upsert of a statement; true ends the walk. */
+typedef bool (*UpsertVisitor) (SgUpsert *upsert, void *arg);
+
+static bool
+visit_upsert(Plan *node, SgUpsert *upsert, const Query *query,
+			 const Node *where, UpsertVisitor visit, void *arg)
+{
+	if (node == NULL || !IsA(node, ModifyTable) || query->onConflict == NULL ||
+		((ModifyTable *) node)->onConflictAction == ONCONFLICT_NONE)
+		return false;
+	upsert->node = (ModifyTable *) node;
+	upsert->query = query;
+	upsert->where = where;
+	return visit(upsert, arg);
+}
+
+/*
+ * Visit the upserts of a planned statement: its data-modifying CTEs, whose
+ * plans stand among the subplans in the order of the CTEs, and the statement
+ * itself.  The planner works on copies of the CTEs' queries.
+ */
+static bool
+walk_upserts(Query *parse, PlannedStmt *plan, const Node *where,
+			 UpsertVisitor visit, void *arg)
+{
+	SgUpsert	upsert = {0};
+	ListCell   *lc;
+	int			n = 0;
+
+	upsert.plan = plan;
+	foreach(lc, plan->subplans)
+	{
+		Plan	   *node = lfirst(lc);
+		Query	   *query = NULL;
+
+		if (node == NULL || !IsA(node, ModifyTable))
+			continue;
+		while (query == NULL && n < list_length(parse->cteList))
+		{
+			CommonTableExpr *cte = list_nth_node(CommonTableExpr,
+												 parse->cteList, n++);
+
+			if (IsA(cte->ctequery, Query) &&
+				((Query *) cte->ctequery)->commandType != CMD_SELECT)
+				query = (Query *) cte->ctequery;
+		}
+		if (query == NULL)
+			break;
+		if (visit_upsert(node, &upsert, query, where_with_param(query), visit,
+						 arg))
+			return true;
+	}
+	return visit_upsert(plan->planTree, &upsert, parse, where, visit, arg);
+}
+
+static bool
+wanted_upsert(SgUpsert *upsert, void *arg)
+{
+	return sg_registry_wants_upsert(upsert);
+}
+
+/* What the rules have said about the upserts so far. */
+typedef struct UpsertResult
+{
+	List	   *findings;
+	List	   *consulted;
+} UpsertResult;
+
+static bool
+find_in_upsert(SgUpsert *upsert, void *arg)
+{
+	UpsertResult *result = (UpsertResult *) arg;
+
+	upsert->findings = upsert->consulted = NIL;
+	sg_registry_detect_upsert(upsert);
+	result->findings = list_concat(result->findings, upsert->findings);
+	result->consulted = list_concat_unique_oid(result->consulted,
+											   upsert->consulted);
+	return false;
+}
+
+/* The same as sg_find for the upserts of a statement that has been planned. */
+static List *
+find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
+			 List **consulted)
+{
+	UpsertResult result = {NIL, NIL};
+
+	walk_upserts(parse, plan, where, find_in_upsert, &result);
+	*consulted = result.consulted;
+	return result.findings;
+}
+
+/* What is to be looked at with errors contained. */
+typedef struct Detection
+{
+	Query	   *parse;
+	PlannedStmt *plan;			/* NULL: not planned yet */
+	const Node *where;			/* see SgUpsert, of the statement itself */
+	List	   *consulted;		/* out: OIDs, see SgStatement */
+} Detection;
+
 /*
  * Find, encode, and contain errors.  Everything detection allocates is in
  * "work", which the caller deletes; the result is in the current context.
  */
 static List *
-detect_contained(Query *parse, MemoryContext work, List **consulted)
+detect_contained(Detection *detection, MemoryContext work)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner outer = CurrentResourceOwner;
@@ -153,9 +278,13 @@ detect_contained(Query *parse, MemoryContext work, List **consulted)
 		List	   *relations = NIL;
 
 		MemoryContextSwitchTo(work);
-		findings = sg_find(parse, &relations);
+		if (detection->plan == NULL)
+			findings = sg_find(detection->parse, &relations);
+		else
+			findings = find_upserts(detection->parse, detection->plan,
+									detection->where, &relations);
 		MemoryContextSwitchTo(caller);
-		*consulted = list_copy(relations);
+		detection->consulted = list_copy(relations);
 		marks = sg_planmark_encode(findings);
 		CurrentResourceOwner = outer;
 		release_resources(owner, true);
@@ -173,7 +302,7 @@ detect_contained(Query *parse, MemoryContext work, List **consulted)
 		 * An error resets the holdoff count, so that a lock our caller may
 		 * hold can no longer be told from ours.
 		 */
-		if (!interruptible || must_rethrow(edata->sqlerrcode))
+		if (!interruptible || sg_must_rethrow(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		clean_up_after_error(owner);
@@ -182,6 +311,18 @@ detect_contained(Query *parse, MemoryContext work, List **consulted)
 	}
 	PG_END_TRY();
 
+	return marks;
+}
+
+static List *
+detect(Detection *detection)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "safeguard detection",
+											   ALLOCSET_DEFAULT_SIZES);
+	List	   *marks = detect_contained(detection, work);
+
+	MemoryContextDelete(work);
 	return marks;
 }
 
@@ -194,26 +335,55 @@ detect_contained(Query *parse, MemoryContext work, List **consulted)
 List *
 sg_detect(Query *parse, List **consulted)
 {
-	MemoryContext work;
+	Detection	detection = {parse, NULL, NULL, NIL};
 	List	   *marks;
 
 	if (!worth_looking(parse) || IsBinaryUpgrade || IsLogicalWorker())
 		return NIL;
 
-	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard detection",
-								 ALLOCSET_DEFAULT_SIZES);
-	marks = detect_contained(parse, work, consulted);
-	MemoryContextDelete(work);
+	marks = detect(&detection);
+	*consulted = detection.consulted;
+	return marks;
+}
+
+/*
+ * The WHERE of the statement's conflict target as it was written, or NULL if
+ * it has no parameter: planning replaces parameters whose values are known.
+ */
+Node *
+sg_upsert_where(Query *parse)
+{
+	return copyObject(where_with_param(parse));
+}
+
+/*
+ * Look at the upserts of a statement that has been planned.  "where" is what
+ * sg_upsert_where has said before.  Returns marks, and appends to *consulted,
+ * as sg_detect does.
+ */
+List *
+sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
+				  List **consulted)
+{
+	Detection	detection = {parse, plan, where, NIL};
+	List	   *marks;
+
+	if (!walk_upserts(parse, plan, where, wanted_upsert, NULL) ||
+		IsBinaryUpgrade || IsLogicalWorker())
+		return NIL;
+	marks = detect(&detection);
+	*consulted = list_concat_unique_oid(*consulted, detection.consulted);
 	return marks;
 }
 
 /* ---------------- execution ---------------- */
 
 /*
- * Statements that nobody wrote, or that are run on purpose as they are.
+ * Processes that run statements which somebody has let through elsewhere, and
+ * times at which statements run that nobody wrote for this moment.
  */
-static bool
-execution_is_exempt(int eflags)
+bool
+sg_process_is_exempt(void)
 {
 	/* the leader has judged it */
 	if (IsParallelWorker())
@@ -223,6 +393,15 @@ execution_is_exempt(int eflags)
 	if (IsLogicalWorker())
 		return true;
 
+	return creating_extension || IsBinaryUpgrade;
+}
+
+/*
+ * Is an execution with these flags of ExecutorStart not to be judged?
+ */
+bool
+sg_execution_is_exempt(int eflags)
+{
 	/*
 	 * Queries of referential integrity, and only these, run in this context
 	 * and without triggers; a user's trigger that one of them fires runs in
@@ -231,54 +410,83 @@ execution_is_exempt(int eflags)
 	if (InNoForceRLSOperation() && (eflags & EXEC_FLAG_SKIP_TRIGGERS) != 0)
 		return true;
 
-	return creating_extension || IsBinaryUpgrade;
+	return sg_process_is_exempt();
 }
 
 /*
- * Findings about a relation that is not judged are dropped: a temporary table
- * unless asked for, and a materialized view, on which only REFRESH
- * CONCURRENTLY runs a DELETE of its own.
+ * Is this a session that restores a dump?  Every script of pg_dump, and every
+ * connection of pg_restore, begins with these two settings.
  */
-static List *
-drop_exempt_relations(List *findings)
+bool
+sg_session_is_restore(void)
 {
-	ListCell   *lc;
+	return !check_function_bodies && !row_security;
+}
 
-	foreach(lc, findings)
+/*
+ * A relation that is not judged: a temporary table unless asked for, and a
+ * materialized view, on which only REFRESH CONCURRENTLY runs a DELETE of its
+ * own.
+ */
+bool
+sg_relation_is_exempt(Oid relid)
+{
+	char		relkind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+
+	if (relkind == '\0')
+		return false;			/* no relation, or one that is gone */
+	return relkind == RELKIND_MATVIEW ||
+		(!sg_temp_tables &&
+		 get_rel_persistence(relid) == RELPERSISTENCE_TEMP);
+}
+
+/*
+ * Is the statement that is being started one that a client has sent, and not
+ * one of a function, a procedure, a DO block or a trigger?
+ *
+ * Whatever runs statements inside of another says so in the context of error
+ * messages (SPI, SQL functions, the procedural languages, COPY FROM), while
+ * EXECUTE, EXPLAIN ANALYZE, COPY (...) TO and CREATE TABLE AS, which run what
+ * the client has written, say nothing.  The extended protocol puts in the
+ * parameters, which are no sign of nesting.  To count levels in the executor
+ * hooks would cost every statement of every session something, and could
+ * not see what runs in no executor, such as deferred triggers at commit.
+ */
+bool
+sg_is_top_level(void)
+{
+	for (ErrorContextCallback *context = error_context_stack;
+		 context != NULL; context = context->previous)
 	{
-		Oid			relid = ((SgFinding *) lfirst(lc))->relid;
-		char		relkind = get_rel_relkind(relid);
-
-		if (relkind == '\0')
-			continue;			/* no relation, or one that is gone */
-		if (relkind == RELKIND_MATVIEW ||
-			(!sg_temp_tables &&
-			 get_rel_persistence(relid) == RELPERSISTENCE_TEMP))
-			findings = foreach_delete_current(findings, lc);
+		if (context->callback != ParamsErrorCallback)
+			return false;
 	}
-	return findings;
+	return true;
 }
 
 /*
  * Judge the execution of a plan that may carry marks; called when the executor
- * has checked privileges, and before it looks at any row.  Raises the ERROR of a rule whose level says so.
+ * has checked privileges, and before it looks at any row.  Raises the ERROR of
+ * a rule whose level says so.
  */
 void
 sg_judge(QueryDesc *queryDesc, int eflags)
 {
 	MemoryContext work;
 	MemoryContext caller;
+	SgSource	source;
 
 	if (!sg_enabled || !sg_planmark_any(queryDesc->plannedstmt))
 		return;
-	if (execution_is_exempt(eflags))
+	if (sg_execution_is_exempt(eflags))
 		return;
 
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard judgement",
 								 ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(work);
-	sg_report(drop_exempt_relations(sg_planmark_get(queryDesc->plannedstmt)),
-			  queryDesc, (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0);
+	sg_query_source(&source, queryDesc);
+	sg_report(sg_planmark_get(queryDesc->plannedstmt), &source,
+			  (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 }

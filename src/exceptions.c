@@ -44,6 +44,9 @@
 /* a relation's rows are read this often when they change under the reader */
 #define MAX_READS	3
 
+/* entries kept; a session that makes temporary tables all day needs a limit */
+#define MAX_DECLARED	1024
+
 /* what is declared about one relation by rows of its own */
 typedef struct SgDeclared
 {
@@ -51,6 +54,9 @@ typedef struct SgDeclared
 	bool		valid;			/* false: read it again */
 	int8		levels[SG_NUM_RULES];	/* SgLevel, or -1 for no row */
 	Bitmapset  *columns[SG_NUM_COLUMN_ROLES];	/* attribute numbers */
+	Oid			root;			/* of the partition tree, InvalidOid: none */
+	uint64		root_as_of;		/* invalidations when it was looked up, 0: it
+								 * was not */
 } SgDeclared;
 
 static const char *const column_role_names[SG_NUM_COLUMN_ROLES] = {
@@ -66,7 +72,7 @@ static Oid	levels_oid = InvalidOid;
 static Oid	roles_oid = InvalidOid;
 
 /* grows with each invalidation, to notice one that comes while reading */
-static uint64 invalidations = 0;
+static uint64 invalidations = 1;
 
 /* ---------------- names ---------------- */
 
@@ -310,6 +316,18 @@ create_cache(void)
 						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* Empties the cache when it is full. */
+static void
+make_room(void)
+{
+	if (hash_get_num_entries(declared) < MAX_DECLARED)
+		return;
+	hash_destroy(declared);
+	declared = NULL;
+	MemoryContextDelete(declared_context);
+	create_cache();
+}
+
 /*
  * What is declared about a relation by rows of its own.  The result is good
  * until the next invalidation is taken in.
@@ -330,6 +348,7 @@ get_declared(Oid relid)
 	if (entry != NULL && entry->valid)
 		return entry;
 
+	make_room();
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard exceptions",
 								 ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(work);
@@ -340,6 +359,7 @@ get_declared(Oid relid)
 	if (!found)
 		memset(entry->columns, 0, sizeof(entry->columns));
 	entry->valid = false;
+	entry->root_as_of = 0;
 	memcpy(entry->levels, fresh.levels, sizeof(entry->levels));
 	MemoryContextSwitchTo(declared_context);
 	for (int i = 0; i < SG_NUM_COLUMN_ROLES; i++)
@@ -402,4 +422,72 @@ sg_column_has_role(Oid relid, AttrNumber attnum, SgColumnRole role)
 	root_attnum = name == NULL ? InvalidAttrNumber : get_attnum(root, name);
 	return root_attnum > 0 &&
 		bms_is_member(root_attnum, get_declared(root)->columns[role]);
+}
+
+static const SgDeclared *
+find_declared(Oid relid)
+{
+	const SgDeclared *entry;
+
+	if (declared == NULL)
+		return NULL;
+	entry = hash_search(declared, &relid, HASH_FIND, NULL);
+	return entry != NULL && entry->valid ? entry : NULL;
+}
+
+/*
+ * Is it known, without reading anything, that no column of the relation has
+ * the role?  False where it is not known.
+ */
+bool
+sg_known_without_role(Oid relid, SgColumnRole role)
+{
+	const SgDeclared *entry = find_declared(relid);
+
+	if (entry == NULL || entry->columns[role] != NULL ||
+		entry->root_as_of != invalidations)
+		return false;
+	if (!OidIsValid(entry->root))
+		return true;
+	entry = find_declared(entry->root);
+	return entry != NULL && entry->columns[role] == NULL;
+}
+
+/*
+ * The columns of a relation that have been declared to have the role, for it
+ * or for the root of its partition tree; palloc'd.
+ */
+Bitmapset *
+sg_columns_with_role(Oid relid, SgColumnRole role)
+{
+	uint64		before = invalidations;
+	Oid			root = sg_partition_root(relid);
+	Bitmapset  *result = NULL;
+	SgDeclared *entry;
+
+	if (OidIsValid(root))
+	{
+		Bitmapset  *theirs = bms_copy(get_declared(root)->columns[role]);
+		int			att = -1;
+
+		while ((att = bms_next_member(theirs, att)) >= 0)
+		{
+			char	   *name = get_attname(root, att, true);
+			AttrNumber	mine = name ? get_attnum(relid, name) :
+				InvalidAttrNumber;
+
+			if (mine > 0)
+				result = bms_add_member(result, mine);
+		}
+	}
+	result = bms_add_members(result, get_declared(relid)->columns[role]);
+
+	/* for sg_known_without_role; reading may have dropped what was there */
+	entry = hash_search(declared, &relid, HASH_FIND, NULL);
+	if (entry != NULL && before == invalidations)
+	{
+		entry->root = root;
+		entry->root_as_of = before;
+	}
+	return result;
 }

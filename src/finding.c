@@ -21,14 +21,6 @@
 #include "compat.h"
 #include "safeguard.h"
 
-/* A finding with what has been decided about it. */
-typedef struct Verdict
-{
-	const SgFinding *finding;
-	SgLevel		level;
-	bool		readable;		/* may the user see more than the statement? */
-} Verdict;
-
 /* ---------------- deciding ---------------- */
 
 /*
@@ -70,6 +62,8 @@ sg_level_for(SgRuleId rule, Oid relid)
 	if (sg_rules[rule].cap >= 0)
 		level = Min(level, configured_level((SgRuleId) sg_rules[rule].cap,
 											relid));
+	if (sg_rules[rule].highest != SG_LEVEL_OFF)
+		level = Min(level, sg_rules[rule].highest);
 	return Min(level, (SgLevel) sg_max_level);
 }
 
@@ -94,14 +88,14 @@ column_is_readable(const SgColumnRef *ref)
 }
 
 /*
- * May the current user see all that the finding's texts tell?
+ * May the current user read all of these columns (list of SgColumnRef)?
  */
-static bool
-finding_is_readable(const SgFinding *finding)
+bool
+sg_columns_are_readable(List *columns)
 {
 	ListCell   *lc;
 
-	foreach(lc, finding->reads)
+	foreach(lc, columns)
 	{
 		if (!column_is_readable(lfirst(lc)))
 			return false;
@@ -158,12 +152,12 @@ report_diagnostics(const SgFinding *finding)
 }
 
 static void
-report(const Verdict *verdict, int elevel, const char *source)
+report(const SgDecision *decision, int elevel, const char *source)
 {
-	const SgFinding *finding = verdict->finding;
+	const SgFinding *finding = decision->finding;
 	int			sqlstate = sg_rules[finding->rule].sqlstate;
 
-	if (verdict->readable)
+	if (decision->readable)
 		ereport(elevel,
 				errcode(sqlstate),
 				errmsg_internal("%s", finding->message),
@@ -179,55 +173,104 @@ report(const Verdict *verdict, int elevel, const char *source)
 }
 
 /*
- * Decide on the findings of one execution, count them all, and only then tell
- * the client: warnings first, so that an error hides none of them.
+ * Decide at which level each of a list of SgFinding acts for the current user
+ * now.  Returns a list of SgDecision, without those that are off or about a
+ * relation that is not judged.  Needs a transaction, since it reads catalogs.
+ */
+List *
+sg_decide(List *findings)
+{
+	List	   *decisions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, findings)
+	{
+		const SgFinding *finding = lfirst(lc);
+		SgDecision *decision;
+		SgLevel		level;
+
+		if (sg_relation_is_exempt(finding->relid))
+			continue;
+		if (finding->when == SG_WHEN_TRUE_IS_UNQUALIFIED &&
+			!sg_true_is_unqualified)
+			continue;
+		level = sg_level_for(finding->rule, finding->relid);
+		if (finding->highest != SG_LEVEL_OFF)
+			level = Min(level, finding->highest);
+		if (level == SG_LEVEL_OFF)
+			continue;
+		decision = palloc(sizeof(SgDecision));
+		decision->finding = finding;
+		decision->level = level;
+		decision->readable = sg_columns_are_readable(finding->reads);
+		decisions = lappend(decisions, decision);
+	}
+	return decisions;
+}
+
+static void
+count(const SgDecision *decision, const SgSource *source)
+{
+	const SgFinding *finding = decision->finding;
+
+	sg_findings_count(finding, decision->level,
+					  decision->readable ? finding->message :
+					  finding->closed_message,
+					  decision->readable ? finding->hint : NULL, source);
+}
+
+/*
+ * Count all of a list of SgDecision, and only then tell the client: warnings
+ * first, so that an error hides none of them.
  *
  * With explain_only nothing is executed: what would be rejected is a warning,
  * and nothing is counted.
  */
 void
-sg_report(List *findings, QueryDesc *queryDesc, bool explain_only)
+sg_deliver(List *decisions, const SgSource *source, bool explain_only)
 {
-	const char *source = queryDesc->sourceText;
-	int			nverdicts = 0;
-	Verdict    *verdicts;
 	ListCell   *lc;
 
-	if (findings == NIL)
-		return;
-	verdicts = palloc(list_length(findings) * sizeof(Verdict));
-	foreach(lc, findings)
+	if (!explain_only)
 	{
-		const SgFinding *finding = lfirst(lc);
-		SgLevel		level = sg_level_for(finding->rule, finding->relid);
-
-		if (level == SG_LEVEL_OFF)
-			continue;
-		verdicts[nverdicts].finding = finding;
-		verdicts[nverdicts].level = level;
-		verdicts[nverdicts].readable = finding_is_readable(finding);
-		nverdicts++;
+		foreach(lc, decisions)
+			count(lfirst(lc), source);
 	}
-
-	for (int i = 0; i < nverdicts && !explain_only; i++)
+	foreach(lc, decisions)
 	{
-		const SgFinding *finding = verdicts[i].finding;
-		bool		readable = verdicts[i].readable;
+		SgDecision *decision = lfirst(lc);
 
-		sg_findings_count(finding, verdicts[i].level,
-						  readable ? finding->message : finding->closed_message,
-						  readable ? finding->hint : NULL, queryDesc);
+		if (decision->level == SG_LEVEL_WARNING ||
+			(decision->level == SG_LEVEL_ERROR && explain_only))
+			report(decision, WARNING, source->text);
 	}
+	foreach(lc, decisions)
+	{
+		SgDecision *decision = lfirst(lc);
 
-	for (int i = 0; i < nverdicts; i++)
-	{
-		if (verdicts[i].level == SG_LEVEL_WARNING ||
-			(verdicts[i].level == SG_LEVEL_ERROR && explain_only))
-			report(&verdicts[i], WARNING, source);
+		if (decision->level == SG_LEVEL_ERROR && !explain_only)
+			report(decision, ERROR, source->text);
 	}
-	for (int i = 0; i < nverdicts; i++)
-	{
-		if (verdicts[i].level == SG_LEVEL_ERROR && !explain_only)
-			report(&verdicts[i], ERROR, source);
-	}
+}
+
+/*
+ * Decide on the findings about one statement, count and report them.
+ */
+void
+sg_report(List *findings, const SgSource *source, bool explain_only)
+{
+	if (findings != NIL)
+		sg_deliver(sg_decide(findings), source, explain_only);
+}
+
+/*
+ * The statement that is being executed.
+ */
+void
+sg_query_source(SgSource *source, QueryDesc *queryDesc)
+{
+	source->text = queryDesc->sourceText;
+	source->location = queryDesc->plannedstmt->stmt_location;
+	source->len = queryDesc->plannedstmt->stmt_len;
+	source->queryid = (uint64) queryDesc->plannedstmt->queryId;
 }

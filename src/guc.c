@@ -28,8 +28,34 @@ int			sg_max_level = SG_LEVEL_ERROR;
 /* safeguard.temp_tables: judge writes to temporary tables too */
 bool		sg_temp_tables = false;
 
+/* safeguard.true_is_unqualified: WHERE true is no WHERE clause */
+bool		sg_true_is_unqualified = false;
+
 /* safeguard.max_findings: entries of the shared table of findings */
 int			sg_max_findings = 1000;
+
+/* safeguard.max_rows: a statement may change this many rows; 0 for any number */
+int			sg_max_rows = 0;
+const char	sg_max_rows_name[] = "safeguard.max_rows";
+
+/* safeguard.max_rows_session: the same, for everybody to be more careful */
+int			sg_max_rows_session = 0;
+const char	sg_max_rows_session_name[] = "safeguard.max_rows_session";
+
+/* safeguard.expected_rows: a statement must affect just this many; -1 for any */
+int			sg_expected_rows = -1;
+
+/* safeguard.overwrite_min_rows: a load of fewer rows is not judged */
+int			sg_overwrite_min_rows = 100;
+
+/* safeguard.overwrite_ratio: share of rows that replaced rows of their load */
+double		sg_overwrite_ratio = 0.5;
+
+/* safeguard.large_table: kB; DDL that works through more is found */
+int			sg_large_table = 1024 * 1024;
+
+/* safeguard.max_upserts: entries of the shared table of upserts */
+int			sg_max_upserts = 1000;
 
 /* safeguard.<rule>, by SgRuleId */
 int			sg_rule_level[SG_NUM_RULES];
@@ -114,6 +140,47 @@ define_rule_levels(void)
 }
 
 /*
+ * Who is guarded may ask for more care, but not lift the limit that others
+ * have set for him.
+ */
+static void
+define_row_limits(void)
+{
+	DefineCustomIntVariable(sg_max_rows_name,
+							"The number of rows that a statement may change.",
+							"Rows updated and deleted count, not rows inserted. 0 means no limit.",
+							&sg_max_rows,
+							0,
+							0,
+							INT_MAX,
+							PGC_SUSET,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable(sg_max_rows_session_name,
+							"The same as safeguard.max_rows, for any user to set.",
+							"The smaller of the two that is not 0 holds.",
+							&sg_max_rows_session,
+							0,
+							0,
+							INT_MAX,
+							PGC_USERSET,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("safeguard.expected_rows",
+							"The number of rows that a statement must affect.",
+							"It is the number that the command tag tells, with that of data-modifying CTEs. -1 means any number.",
+							&sg_expected_rows,
+							-1,
+							-1,
+							INT_MAX,
+							PGC_USERSET,
+							0,
+							NULL, NULL, NULL);
+}
+
+/*
  * Define all parameters.  Called once, from _PG_init.
  */
 void
@@ -152,6 +219,50 @@ sg_guc_init(void)
 							 0,
 							 NULL, NULL, NULL);
 
+	define_row_limits();
+
+	DefineCustomIntVariable("safeguard.overwrite_min_rows",
+							"The number of rows from which on the upserts of a load are judged.",
+							"A load is what one session writes to one table by upserts on the same columns.",
+							&sg_overwrite_min_rows,
+							100,
+							1,
+							INT_MAX,
+							PGC_SUSET,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomRealVariable("safeguard.overwrite_ratio",
+							 "The share of a load's rows that replaced rows of the same load, from which on it is found.",
+							 NULL,
+							 &sg_overwrite_ratio,
+							 0.5,
+							 0.01,
+							 1.0,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("safeguard.true_is_unqualified",
+							 "Takes a condition that is always true for no condition.",
+							 "When off, WHERE true is how a statement says that it means all rows.",
+							 &sg_true_is_unqualified,
+							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("safeguard.large_table",
+							"The size of a table beyond which rewrites and blocking index builds are found.",
+							NULL,
+							&sg_large_table,
+							1024 * 1024,
+							0,
+							INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
 	/*
 	 * Only the start of the server can size shared memory.  When we come in
 	 * later there is none, and the server refuses a PGC_POSTMASTER parameter,
@@ -165,6 +276,17 @@ sg_guc_init(void)
 							1000,
 							10,
 							1000000,
+							sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("safeguard.max_upserts",
+							"The number of conflict targets whose upserts are counted in shared memory.",
+							"Beyond it the one not seen for longest is dropped.",
+							&sg_max_upserts,
+							1000,
+							10,
+							100000,
 							sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP,
 							0,
 							NULL, NULL, NULL);

@@ -9,9 +9,12 @@
  * compares the cacheId with the system cache that was invalidated and passes
  * over an item of another; system caches have numbers from 0 up, so negative
  * ones are free.  A finding is turned into bytes, four of which go into the
- * hashValue of an item.
+ * hashValue of an item and three into its cacheId.
  *
  * The plan of a parallel worker comes without the list: workers never judge.
+ *
+ * Notes travel the same way: some numbers that an execution needs and that
+ * do not stand in the plan.
  *
  * This is the only file that knows the trick.
  *
@@ -27,8 +30,14 @@
 
 /* first item of a finding, its hashValue is the number of bytes */
 #define MARK_HEADER	(-0x53470001)
-/* the items after it, four bytes each, the last one padded */
-#define MARK_DATA	(-0x53470002)
+/* the items after it, seven bytes each, the last one padded */
+#define MARK_DATA	(-0x40000000)
+#define MARK_DATA_BYTES	7
+#define MARK_DATA_MASK	0xFFFFFF
+
+/* first item of a note, its hashValue is the number of words after it */
+#define MARK_NOTE	(-0x53470003)
+#define MARK_WORD	(-0x53470004)
 
 /* no finding comes near this, so more is not ours */
 #define MARK_MAX_BYTES	(1024 * 1024)
@@ -71,8 +80,10 @@ write_finding(StringInfo buf, const SgFinding *finding)
 	ListCell   *lc;
 
 	write_int(buf, finding->rule);
+	write_int(buf, finding->highest);
 	write_int(buf, (int32) finding->relid);
 	write_int(buf, finding->location);
+	write_int(buf, finding->when);
 	write_int(buf, list_length(finding->reads));
 	foreach(lc, finding->reads)
 	{
@@ -102,6 +113,26 @@ make_item(int cacheId, uint32 hashValue)
 }
 
 /*
+ * Seven bytes: the first word, and three bytes of the second, whatever the
+ * byte order.
+ */
+static PlanInvalItem *
+make_data(const uint32 *words)
+{
+	const uint8 *rest = (const uint8 *) &words[1];
+
+	return make_item(MARK_DATA - (rest[0] | rest[1] << 8 | rest[2] << 16),
+					 words[0]);
+}
+
+static bool
+is_data(const PlanInvalItem *item)
+{
+	return item->cacheId <= MARK_DATA &&
+		item->cacheId >= MARK_DATA - MARK_DATA_MASK;
+}
+
+/*
  * Turn a list of SgFinding into a list of PlanInvalItem, allocated in the
  * current memory context.
  */
@@ -118,13 +149,12 @@ sg_planmark_encode(List *findings)
 		initStringInfo(&buf);
 		write_finding(&buf, lfirst(lc));
 		items = lappend(items, make_item(MARK_HEADER, (uint32) buf.len));
-		for (int pos = 0; pos < buf.len; pos += sizeof(uint32))
+		for (int pos = 0; pos < buf.len; pos += MARK_DATA_BYTES)
 		{
-			uint32		word = 0;
+			uint32		words[2] = {0, 0};
 
-			memcpy(&word, buf.data + pos,
-				   Min(sizeof(uint32), (size_t) (buf.len - pos)));
-			items = lappend(items, make_item(MARK_DATA, word));
+			memcpy(words, buf.data + pos, Min(MARK_DATA_BYTES, buf.len - pos));
+			items = lappend(items, make_data(words));
 		}
 		pfree(buf.data);
 	}
@@ -188,8 +218,10 @@ read_finding(MarkReader *reader)
 	if (rule < 0 || rule >= SG_NUM_RULES)
 		return NULL;
 	finding->rule = (SgRuleId) rule;
+	finding->highest = (SgLevel) read_int(reader);
 	finding->relid = (Oid) read_int(reader);
 	finding->location = read_int(reader);
+	finding->when = (SgWhen) read_int(reader);
 	nreads = read_int(reader);
 	for (int i = 0; i < nreads && !reader->bad; i++)
 	{
@@ -222,22 +254,31 @@ static SgFinding *
 decode_at(List *items, int n)
 {
 	uint32		len = list_nth_node(PlanInvalItem, items, n)->hashValue;
-	int			nwords = (len + sizeof(uint32) - 1) / sizeof(uint32);
-	uint32	   *words;
+	int			nitems;
+	char	   *data;
 	MarkReader	reader = {0};
 
-	if (len > MARK_MAX_BYTES || list_length(items) - n - 1 < nwords)
+	if (len > MARK_MAX_BYTES)
 		return NULL;
-	words = palloc((nwords + 1) * sizeof(uint32));
-	for (int i = 0; i < nwords; i++)
+	nitems = (len + MARK_DATA_BYTES - 1) / MARK_DATA_BYTES;
+	if (list_length(items) - n - 1 < nitems)
+		return NULL;
+	data = palloc((nitems + 1) * MARK_DATA_BYTES);
+	for (int i = 0; i < nitems; i++)
 	{
 		PlanInvalItem *item = list_nth_node(PlanInvalItem, items, n + 1 + i);
 
-		if (item->cacheId != MARK_DATA)
+		uint32		low = (uint32) (MARK_DATA - item->cacheId);
+		char	   *to = data + i * MARK_DATA_BYTES;
+
+		if (!is_data(item))
 			return NULL;
-		words[i] = item->hashValue;
+		memcpy(to, &item->hashValue, sizeof(uint32));
+		to[4] = (char) (low & 0xFF);
+		to[5] = (char) (low >> 8 & 0xFF);
+		to[6] = (char) (low >> 16 & 0xFF);
 	}
-	reader.data = (const char *) words;
+	reader.data = data;
 	reader.len = (int) len;
 	return read_finding(&reader);
 }
@@ -279,4 +320,47 @@ sg_planmark_get(const PlannedStmt *plan)
 			findings = lappend(findings, finding);
 	}
 	return findings;
+}
+
+/* ---------------- notes ---------------- */
+
+/*
+ * A note of some words, the first of which is what it is found by.  As
+ * sg_planmark_encode.
+ */
+List *
+sg_planmark_note(const uint32 *words, int nwords)
+{
+	List	   *items = list_make1(make_item(MARK_NOTE, nwords));
+
+	for (int i = 0; i < nwords; i++)
+		items = lappend(items, make_item(MARK_WORD, words[i]));
+	return items;
+}
+
+/*
+ * Read the first note whose first word is "id" into words[].  Returns how
+ * many words it has, 0 if there is none.
+ */
+int
+sg_planmark_find_note(const PlannedStmt *plan, uint32 id, uint32 *words,
+					  int maxwords)
+{
+	List	   *items = plan->invalItems;
+
+	for (int i = 0; i < list_length(items); i++)
+	{
+		PlanInvalItem *item = list_nth_node(PlanInvalItem, items, i);
+		int			n = (int) item->hashValue;
+
+		if (item->cacheId != MARK_NOTE || n < 1 || n > maxwords ||
+			n > list_length(items) - i - 1)
+			continue;
+		for (int j = 0; j < n; j++)
+			words[j] = list_nth_node(PlanInvalItem, items,
+									 i + 1 + j)->hashValue;
+		if (words[0] == id)
+			return n;
+	}
+	return 0;
 }

@@ -14,13 +14,17 @@
 #ifndef SAFEGUARD_H
 #define SAFEGUARD_H
 
+#include "catalog/objectaccess.h"
 #include "executor/execdesc.h"
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "optimizer/planner.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
+#include "storage/spin.h"
 #include "utils/hsearch.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
@@ -33,6 +37,17 @@ typedef enum SgRuleId
 {
 	SG_RULE_COMPOSITE_KEY,
 	SG_RULE_COMPOSITE_KEY_DOUBT,
+	SG_RULE_CONFLICT_TARGET,
+	SG_RULE_UPSERT_OVERWRITE,
+	SG_RULE_UNQUALIFIED_DML,
+	SG_RULE_ROW_LIMIT,
+	SG_RULE_OUTER_REFERENCE,
+	SG_RULE_UNLINKED_FROM,
+	SG_RULE_CONSTRAINT_BYPASS,
+	SG_RULE_DESTRUCTIVE_DDL,
+	SG_RULE_LOCK_TIMEOUT,
+	SG_RULE_SCOPE,
+	SG_RULE_CONFLICT_SILENT,
 	SG_NUM_RULES				/* keep last */
 } SgRuleId;
 
@@ -53,6 +68,14 @@ typedef enum SgColumnRole
 	SG_NUM_COLUMN_ROLES
 } SgColumnRole;
 
+/* A setting that decides whether a finding is one at all, asked when the
+ * plan is executed. */
+typedef enum SgWhen
+{
+	SG_WHEN_ALWAYS,
+	SG_WHEN_TRUE_IS_UNQUALIFIED /* only while safeguard.true_is_unqualified */
+} SgWhen;
+
 /*
  * What a rule has found in one statement.
  *
@@ -64,8 +87,10 @@ typedef enum SgColumnRole
 typedef struct SgFinding
 {
 	SgRuleId	rule;
+	SgLevel		highest;		/* it never acts above this; OFF: no such limit */
 	Oid			relid;			/* relation that the level belongs to: target */
 	int			location;		/* byte offset in the source text, or -1 */
+	SgWhen		when;			/* on what it depends, besides its level */
 	List	   *reads;			/* of SgColumnRef, see above */
 	char	   *schema_name;	/* PG_DIAG fields, NULL if there is none */
 	char	   *table_name;
@@ -76,6 +101,23 @@ typedef struct SgFinding
 	char	   *hint;			/* errhint or NULL */
 	char	   *closed_message; /* errmsg for a role that may not read it */
 } SgFinding;
+
+/* A finding with what has been decided about it. */
+typedef struct SgDecision
+{
+	const SgFinding *finding;
+	SgLevel		level;			/* not OFF */
+	bool		readable;		/* may the user see more than the statement? */
+} SgDecision;
+
+/* The statement that a finding is about. */
+typedef struct SgSource
+{
+	const char *text;			/* of the query string, or NULL */
+	int			location;		/* of the statement in it; -1: unknown */
+	int			len;			/* of the statement; 0: all the rest */
+	uint64		queryid;		/* 0: none was computed */
+} SgSource;
 
 /* A column, or with attnum 0 all columns, of a relation. */
 typedef struct SgColumnRef
@@ -97,7 +139,42 @@ typedef struct SgStatement
 	List	   *consulted;		/* OIDs of relations that are not in the
 								 * statement, but that its verdict depends on */
 	Bitmapset  *key_columns;	/* of the target, that the rule asks about */
+	bool		scoped;			/* it asks what limits them: every OR over them,
+								 * or over a source, is taken apart, and the
+								 * rows that MERGE does not match count */
 } SgStatement;
+
+/*
+ * An INSERT ... ON CONFLICT that has been planned: the planner has said which
+ * indexes arbitrate.
+ */
+typedef struct SgUpsert
+{
+	const PlannedStmt *plan;
+	const ModifyTable *node;	/* has an ON CONFLICT action */
+	const Query *query;			/* the INSERT; the planner may have scribbled
+								 * on it */
+	const Node *where;			/* of the conflict target as it was written;
+								 * NULL if it has no parameter */
+	List	   *findings;		/* of SgFinding, appended to by the rules */
+	List	   *consulted;		/* as in SgStatement */
+} SgUpsert;
+
+/*
+ * A utility command while it runs: what the object access hook has seen it do.
+ * One on the C stack for each level of nesting, linked by "outer".
+ */
+typedef struct SgUtility
+{
+	struct SgUtility *outer;
+	const PlannedStmt *pstmt;
+	const char *query_string;
+	Oid			function;		/* first function created or replaced */
+	List	   *losses;			/* of SgKeyLoss: what it has dropped or
+								 * renamed, in "context" */
+	struct SgDdl *ddl;			/* notes of the rules about DDL, or NULL */
+	MemoryContext context;
+} SgUtility;
 
 /* A rule as the registry lists it. */
 typedef struct SgRule
@@ -107,14 +184,30 @@ typedef struct SgRule
 	SgLevel		default_level;
 	int			cap;			/* SgRuleId above whose level this one never
 								 * acts, or -1 */
+	SgLevel		highest;		/* above this it never acts; OFF: no limit */
 	bool		on_relation;	/* can a table have a level of its own? */
 	bool		needs_source;	/* only statements that read rows besides
 								 * those of their target interest it */
+
+	/*
+	 * Can it have something to say about a Query?  NULL: always.  Asked before
+	 * anything is set up that contains errors, so it must not read a catalog.
+	 */
+	bool		(*wants_dml) (const Query *query);
 	const char *page;			/* below doc/ */
 	const char *description;	/* one sentence for the rules view */
 
 	/* looks at one data-modifying Query at planning; never raises on purpose */
 	void		(*detect_dml) (SgStatement *stmt);
+
+	/*
+	 * Looks at one planned INSERT ... ON CONFLICT; never raises on purpose.
+	 * If there is a wants_upsert, only at those for which it says true: it
+	 * keeps the others from paying for the frame that contains errors, so it
+	 * must not be able to raise.
+	 */
+	void		(*detect_upsert) (SgUpsert *upsert);
+	bool		(*wants_upsert) (const SgUpsert *upsert);
 } SgRule;
 
 /* ---------------- safeguard.c ---------------- */
@@ -130,13 +223,25 @@ extern int	sg_rule_by_name(const char *name);
 extern char *sg_rule_names(void);
 extern bool sg_registry_wants_dml(const Query *query);
 extern void sg_registry_detect_dml(SgStatement *stmt);
+extern bool sg_registry_wants_upsert(const SgUpsert *upsert);
+extern void sg_registry_detect_upsert(SgUpsert *upsert);
 
 /* ---------------- guc.c ---------------- */
 
 extern bool sg_enabled;
 extern int	sg_max_level;		/* SgLevel */
 extern bool sg_temp_tables;
+extern bool sg_true_is_unqualified;
 extern int	sg_max_findings;
+extern int	sg_max_rows;
+extern int	sg_max_rows_session;
+extern int	sg_expected_rows;
+extern const char sg_max_rows_name[];
+extern const char sg_max_rows_session_name[];
+extern int	sg_overwrite_min_rows;
+extern double sg_overwrite_ratio;
+extern int	sg_large_table;		/* kB */
+extern int	sg_max_upserts;
 extern int	sg_rule_level[SG_NUM_RULES];	/* SgLevel */
 
 extern const char *sg_level_name(SgLevel level);
@@ -149,7 +254,16 @@ extern void sg_guc_init(void);
 
 extern List *sg_find(Query *parse, List **consulted);
 extern List *sg_detect(Query *parse, List **consulted);
+extern Node *sg_upsert_where(Query *parse);
+extern List *sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
+							   List **consulted);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
+extern bool sg_must_rethrow(int sqlstate);
+extern bool sg_process_is_exempt(void);
+extern bool sg_execution_is_exempt(int eflags);
+extern bool sg_session_is_restore(void);
+extern bool sg_relation_is_exempt(Oid relid);
+extern bool sg_is_top_level(void);
 
 /* ---------------- planmark.c ---------------- */
 
@@ -157,12 +271,20 @@ extern List *sg_planmark_encode(List *findings);
 extern void sg_planmark_put(PlannedStmt *plan, List *marks);
 extern bool sg_planmark_any(const PlannedStmt *plan);
 extern List *sg_planmark_get(const PlannedStmt *plan);
+extern List *sg_planmark_note(const uint32 *words, int nwords);
+extern int	sg_planmark_find_note(const PlannedStmt *plan, uint32 id,
+								  uint32 *words, int maxwords);
 
 /* ---------------- finding.c ---------------- */
 
 extern SgLevel sg_level_for(SgRuleId rule, Oid relid);
-extern void sg_report(List *findings, QueryDesc *queryDesc,
+extern bool sg_columns_are_readable(List *columns);
+extern List *sg_decide(List *findings);
+extern void sg_deliver(List *decisions, const SgSource *source,
+					   bool explain_only);
+extern void sg_report(List *findings, const SgSource *source,
 					  bool explain_only);
+extern void sg_query_source(SgSource *source, QueryDesc *queryDesc);
 
 /* ---------------- exceptions.c ---------------- */
 
@@ -170,6 +292,8 @@ extern void sg_exceptions_init(void);
 extern int	sg_table_level(Oid relid, SgRuleId rule);	/* SgLevel or -1 */
 extern bool sg_column_has_role(Oid relid, AttrNumber attnum,
 							   SgColumnRole role);
+extern bool sg_known_without_role(Oid relid, SgColumnRole role);
+extern Bitmapset *sg_columns_with_role(Oid relid, SgColumnRole role);
 extern Oid	sg_partition_root(Oid relid);
 extern const char *sg_column_role_name(SgColumnRole role);
 extern int	sg_column_role_by_name(const char *name);
@@ -190,83 +314,39 @@ extern List *sg_dead_rows(void);
 
 /* ---------------- arguments.c ---------------- */
 
+extern void sg_require_argument(FunctionCallInfo fcinfo, int n,
+								const char *name);
 extern Oid	sg_relation_argument(FunctionCallInfo fcinfo);
 extern SgRuleId sg_rule_argument(FunctionCallInfo fcinfo, int n);
 extern SgLevel sg_level_argument(FunctionCallInfo fcinfo, int n);
 extern SgColumnRole sg_role_argument(FunctionCallInfo fcinfo, int n);
+extern AttrNumber sg_column_number(Oid relid, const char *name);
 extern char *sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid);
 
 /* ---------------- status.c ---------------- */
 
 extern char *sg_extension_version(void);
 
-/* ---------------- stats/findings.c ---------------- */
-
-/* sizes of texts in shared memory, in bytes with the terminating zero */
+/* size of a statement in shared memory, with the terminating zero */
 #define SG_FINDING_QUERY	1025
-#define SG_FINDING_MESSAGE	512
-#define SG_FINDING_HINT		1024
-#define SG_FINDING_CLIENT	64
-#define SG_UNJUDGED_MESSAGE	256
 
-/* What makes two findings the same; hashed as bytes, so zero it first. */
-typedef struct SgFindingKey
-{
-	uint64		query;			/* query id, or hash of the normalised text */
-	Oid			dbid;
-	Oid			roleid;
-	Oid			relid;
-	int32		rule;			/* SgRuleId */
-	int32		level;			/* SgLevel that was acted on */
-	int32		padding;
-} SgFindingKey;
+/* ---------------- stats/upsert.c ---------------- */
 
-/* One finding of the shared table, and of the statistics file. */
-typedef struct SgFindingEntry
-{
-	SgFindingKey key;			/* MUST BE FIRST */
-	bool		has_queryid;	/* key.query is the server's query id */
-	int32		encoding;		/* of all texts */
-	int64		calls;			/* executions found */
-	int64		rejected;		/* of these, rejected */
-	TimestampTz first_seen;
-	TimestampTz last_seen;
-	char		database[NAMEDATALEN];	/* names as last seen */
-	char		role[NAMEDATALEN];
-	char		schema[NAMEDATALEN];
-	char		relation[NAMEDATALEN];
-	char		application[NAMEDATALEN];
-	char		client[SG_FINDING_CLIENT];
-	char		query[SG_FINDING_QUERY];
-	char		message[SG_FINDING_MESSAGE];
-	char		hint[SG_FINDING_HINT];
-} SgFindingEntry;
+extern void sg_upserts_shmem_request(void);
+extern void sg_upserts_shmem_startup(void);
+extern Size sg_upserts_shmem_size(void);
+extern void sg_upserts_reset(void);
 
-/* The fixed part of our shared memory. */
-typedef struct SgShared
-{
-	LWLock	   *lock;			/* guards the table and the plain fields */
-	uint64		system_id;		/* of the cluster, for the statistics file */
-	pg_atomic_uint64 seen[SG_NUM_RULES];
-	pg_atomic_uint64 rejected[SG_NUM_RULES];
-	pg_atomic_uint64 evicted;	/* findings dropped for want of room */
-	pg_atomic_uint64 unjudged;	/* statements on which detection failed */
-	int			unjudged_sqlstate;	/* why the last one did */
-	char		unjudged_message[SG_UNJUDGED_MESSAGE];
-} SgShared;
-
-/* NULL without shared memory */
-extern SgShared *sg_shared;
-extern HTAB *sg_finding_table;
+/* ---------------- stats/findings.c ---------------- */
 
 extern void sg_findings_shmem_request(void);
 extern void sg_findings_shmem_startup(void);
 extern Size sg_findings_shmem_size(void);
 extern void sg_findings_count(const SgFinding *finding, SgLevel level,
 							  const char *message, const char *hint,
-							  QueryDesc *queryDesc);
+							  const SgSource *source);
+extern void sg_copy_text(char *to, const char *from, Size size);
 extern void sg_unjudged_count(const ErrorData *edata);
-extern uint64 sg_unjudged_get(int *sqlstate, char *message, Size size);
 
 /* ---------------- stats/persist.c ---------------- */
 
@@ -277,8 +357,103 @@ extern void sg_persist_write(void);
 
 extern char *sg_normalize(const char *text, int location, int len);
 
+/* ---------------- utility.c ---------------- */
+
+extern bool sg_utility_wants(const Node *stmt);
+extern void sg_utility_begin(SgUtility *utility, const PlannedStmt *pstmt,
+							 const char *query_string);
+extern void sg_utility_before(SgUtility *utility);
+extern void sg_utility_done(SgUtility *utility);
+extern void sg_utility_end(SgUtility *utility);
+extern bool sg_utility_is_explain(void);
+extern void sg_object_access(ObjectAccessType access, Oid classId,
+							 Oid objectId, int subId, void *arg);
+
+/* ---------------- upsert/ ---------------- */
+
+
+/* Can a plan contain an upsert? */
+static inline bool
+sg_upsert_wanted(const PlannedStmt *plan)
+{
+	if (likely(plan->commandType == CMD_SELECT))
+		return plan->hasModifyingCTE;
+	if (plan->commandType == CMD_INSERT)
+		return plan->hasModifyingCTE ||
+			(IsA(plan->planTree, ModifyTable) &&
+			 ((ModifyTable *) plan->planTree)->onConflictAction != ONCONFLICT_NONE);
+	/* a MERGE that is an upsert carries a note */
+	return plan->hasModifyingCTE ||
+		(plan->commandType == CMD_MERGE && plan->invalItems != NIL);
+}
+
+extern List *sg_upsert_notes(Query *parse);
+extern void sg_upsert_start(QueryDesc *queryDesc, int eflags);
+extern int	sg_upserts_running;	/* are being executed */
+extern void sg_upsert_finish(QueryDesc *queryDesc);
+extern void sg_upsert_end(QueryDesc *queryDesc);
+extern void sg_conflict_target_advise(SgUtility *utility);
+extern void sg_loads_forget(void);
+
+/* ---------------- ddl/ ---------------- */
+
+/* the parts of constraint_bypass that are no matter of keys */
+extern bool sg_bypass_wants(const Node *stmt);
+extern void sg_bypass_before(SgUtility *utility);
+extern void sg_bypass_access(SgUtility *utility, ObjectAccessType access,
+							 Oid classId, Oid objectId, int subId, void *arg);
+extern void sg_bypass_done(SgUtility *utility);
+extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
+
 /* ---------------- rules/ ---------------- */
 
+extern bool sg_conflict_target_wanted(const Query *parse);
+extern PlannedStmt *sg_conflict_target_plan(planner_hook_type planner,
+											Query *parse,
+											const char *query_string,
+											int cursorOptions,
+											ParamListInfo boundParams);
+extern SgFinding *sg_conflict_target_try(Query *query,
+										 const char *query_string);
+extern void sg_constraint_bypass_see(SgUtility *utility,
+									 ObjectAccessType access, Oid classId,
+									 Oid objectId, int subId, void *arg);
+extern void sg_constraint_bypass_check(SgUtility *utility);
+extern bool sg_conflict_silent_wants(const SgUpsert *upsert);
+extern void sg_conflict_silent_detect(SgUpsert *upsert);
+
+extern bool sg_destructive_ddl_wants(const Node *stmt);
+extern void sg_destructive_ddl_before(SgUtility *utility);
+extern void sg_destructive_ddl_access(SgUtility *utility,
+									  ObjectAccessType access, Oid classId,
+									  Oid objectId, int subId, void *arg);
+extern void sg_destructive_ddl_done(SgUtility *utility);
+extern bool sg_lock_timeout_wants(const Node *stmt);
+extern void sg_lock_timeout_before(SgUtility *utility);
+extern void sg_lock_timeout_access(SgUtility *utility,
+								   ObjectAccessType access, Oid classId,
+								   Oid objectId, int subId, void *arg);
+extern void sg_lock_timeout_done(SgUtility *utility);
+
 extern void sg_composite_key_detect(SgStatement *stmt);
+extern bool sg_unqualified_dml_wants(const Query *query);
+extern void sg_unqualified_dml_detect(SgStatement *stmt);
+extern void sg_outer_reference_detect(SgStatement *stmt);
+extern void sg_unlinked_from_detect(SgStatement *stmt);
+extern bool sg_scope_wants(const Query *query);
+extern void sg_scope_detect(SgStatement *stmt);
+
+/* those that are being executed, or NULL */
+extern struct SgLimitStatement *sg_limited_statements;
+
+/* Is there any limit on rows? */
+static inline bool
+sg_row_limit_set(void)
+{
+	return (sg_max_rows | sg_max_rows_session) != 0 || sg_expected_rows >= 0;
+}
+
+extern void sg_row_limit_start(QueryDesc *queryDesc, int eflags);
+extern void sg_row_limit_finish(QueryDesc *queryDesc);
 
 #endif							/* SAFEGUARD_H */

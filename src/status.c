@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -27,7 +28,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "safeguard.h"
+#include "stats/findings.h"
 
 #define STATUS_COLUMNS	3
 
@@ -169,7 +170,8 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 					 sg_max_findings,
 					 pg_atomic_read_u64(&sg_shared->evicted)));
 	put_row(rsinfo, "shared memory bytes",
-			psprintf("%zu", sg_findings_shmem_size()), NULL);
+			psprintf("%zu", add_size(sg_findings_shmem_size(),
+									 sg_upserts_shmem_size())), NULL);
 }
 
 /*

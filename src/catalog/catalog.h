@@ -19,6 +19,7 @@
 #include "nodes/pg_list.h"
 #include "pg_config_manual.h"
 #include "access/attnum.h"
+#include "utils/relcache.h"
 
 /* A unique index, or the referencing columns of a foreign key. */
 typedef struct SgKey
@@ -61,6 +62,43 @@ typedef struct SgCatalog
 	List	   *relations;		/* of SgRelation */
 } SgCatalog;
 
+/* An index as the arbiter of an ON CONFLICT. */
+typedef struct SgArbiter
+{
+	Oid			indexid;
+	Oid			relid;
+	bool		immediate;
+	bool		exclusion;
+	bool		steady;			/* changes only with an invalidation */
+	Bitmapset  *columns;		/* of the table, that it looks at */
+	Bitmapset  *nullable;		/* columns whose NULL keeps a row from ever
+								 * conflicting */
+	Bitmapset  *exact;			/* columns whose equal values are the same */
+	List	   *predicate;		/* of a partial index, varno 1; else NIL */
+} SgArbiter;
+
+/* What is remembered of an arbiter, or of the keys of a table. */
+typedef struct SgKnownKey
+{
+	Oid			oid;			/* of index or table */
+	char		status;			/* for the hash table */
+	bool		sound;			/* of an arbiter: immediate, and lets no NULL
+								 * slip through; of a table: has an immediate
+								 * key and no deferrable one */
+	bool		partial;
+	int			nexact;
+	AttrNumber	exact[INDEX_MAX_KEYS];	/* see SgArbiter; if it is sound */
+	void	   *note;			/* see sg_remember_note() */
+} SgKnownKey;
+
+/* The keys that an ON CONFLICT without a target is about. */
+typedef struct SgTableKeys
+{
+	bool		any;			/* is there one, or may there be? */
+	bool		immediate;		/* is there one that can be an arbiter? */
+	Oid			deferrable;		/* first index that is no arbiter */
+} SgTableKeys;
+
 /* ---------------- relation.c ---------------- */
 
 extern SgRelation *sg_relation(SgCatalog *catalog, Oid relid);
@@ -74,6 +112,25 @@ extern bool sg_is_unique_set(SgRelation *rel, Bitmapset *cols);
 
 extern Oid	sg_cached_parent(Oid relid);
 extern List *sg_cached_foreign_keys(Oid relid);
+
+/* ---------------- arbiter.c ---------------- */
+
+extern const SgKnownKey *sg_known_key(Oid oid);
+extern uint64 sg_key_generation(void);
+extern void sg_remember_note(Oid oid, Oid relid,
+							 void *(*copy) (const void *note),
+							 const void *note);
+extern SgArbiter *sg_arbiter(Relation rel, Oid indexid);
+extern void sg_arbiter_restrict(SgArbiter *arbiter, Relation rel,
+								List *conditions);
+extern SgTableKeys sg_table_keys(Relation rel, List **consulted);
+
+/* ---------------- nullable.c ---------------- */
+
+extern bool sg_column_nullable(Relation rel, AttrNumber att);
+extern Bitmapset *sg_expression_nullable(Relation rel, Node *expr);
+extern bool sg_conditions_forbid_null(Relation rel, AttrNumber att,
+									  List *conditions);
 
 /* ---------------- column.c ---------------- */
 

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -155,7 +156,7 @@ equate_single(Equation *eq, SgNode *column, Node *single)
 	if (is_target(column))
 	{
 		column->uses |= SG_USE_RESTRICTED;
-		if (column->att == -1 && !IsA(single, SubLink))
+		if (column->att == -1 && !checkExprHasSubLink(single))
 			eq->scene->whole_row = true;
 	}
 	else if (eq->trust == SG_TRUST_WRITTEN)

@@ -462,7 +462,8 @@ sg_enter_target(SgScene *scene)
 		above = lappend(above, written);
 		scene->written = written;
 	}
-	if (query->commandType == CMD_MERGE && sg_merge_condition(query))
+	if (query->commandType == CMD_MERGE && sg_merge_condition(query) &&
+		!(scene->action && sg_merge_by_source(scene->action)))
 		above = lappend(above, sg_merge_condition(query));
 	if (scene->action && scene->action->qual)
 		above = lappend(above, scene->action->qual);

@@ -235,6 +235,8 @@ take_op(SgCondition *c, OpExpr *op, bool negated)
 	left = linitial(op->args);
 	right = lsecond(op->args);
 	kind = sg_op_kind(op->opno, left, negated);
+	if (kind == SG_OP_ORDER)
+		sg_mark_bounds(c, op, negated);
 	if ((kind == SG_OP_EQUAL || kind == SG_OP_UNEQUAL) &&
 		take_boolean_equality(c, left, right, kind == SG_OP_UNEQUAL))
 		return;
@@ -280,6 +282,8 @@ take_array(SgCondition *c, ScalarArrayOpExpr *op, bool negated)
 	bool		judged = c->scope->judged;
 	bool		source = has_sublink(array) || !IsA(stripped, Const);
 
+	if (kind == SG_OP_EQUAL && any && c->scene->stmt->scoped)
+		sg_mark_given(c, scalar, array, SG_USE_LISTED);
 	if (c->trust != SG_TRUST_WRITTEN)
 	{
 		if (any)
@@ -435,7 +439,11 @@ take(SgCondition *c, Node *node, bool negated)
 			c->scene->whole_row = true;
 			return;
 		case T_NullTest:
-			/* limits nothing, but a subquery in it is read */
+			if ((((NullTest *) node)->nulltesttype == IS_NULL) != negated &&
+				c->scene->stmt->scoped)
+				sg_mark_given(c, (Node *) ((NullTest *) node)->arg,
+						   (Node *) makeBoolConst(false, true), SG_USE_LISTED);
+			/* limits nothing else, but a subquery in it is read */
 			if (c->trust == SG_TRUST_WRITTEN && has_sublink(node))
 				sg_mark_uses(c->scene, c->scope, node, 0);
 			return;

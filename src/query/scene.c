@@ -19,6 +19,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -216,7 +217,8 @@ sg_for_each_scene(SgStatement *stmt,
 	foreach(lc, actions)
 	{
 		e->action = (MergeAction *) lfirst(lc);
-		if (e->action && (!sg_merge_matched(e->action) ||
+		if (e->action && ((!sg_merge_matched(e->action) &&
+						   !(stmt->scoped && sg_merge_by_source(e->action))) ||
 						  (e->action->commandType != CMD_UPDATE &&
 						   e->action->commandType != CMD_DELETE)))
 			continue;
@@ -412,10 +414,10 @@ consts_agree(Const *a, Const *b)
 bool
 sg_singles_agree(Node *a, Node *b)
 {
-	if (IsA(a, SubLink) || IsA(b, SubLink))
-		return equal(a, b);
 	if (IsA(a, Const) && IsA(b, Const))
 		return consts_agree((Const *) a, (Const *) b);
+	if (checkExprHasSubLink(a) || checkExprHasSubLink(b))
+		return equal(a, b);
 	return true;
 }
 

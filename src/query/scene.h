@@ -41,6 +41,9 @@ typedef enum SgForm
 #define SG_USE_JOINED		0x02	/* equated with another relation */
 #define SG_USE_GROUPED		0x04	/* GROUP BY, PARTITION BY, DISTINCT ON */
 #define SG_USE_RESTRICTED	0x08	/* limited; not: IS NOT NULL, <> constant */
+#define SG_USE_LISTED		0x10	/* is one of given values, or IS NULL */
+#define SG_USE_ABOVE		0x20	/* is above a given value */
+#define SG_USE_BELOW		0x40	/* is below one */
 
 struct SgScope;
 struct SgNode;
@@ -226,6 +229,8 @@ typedef enum SgOpKind
 extern SgOpKind sg_op_kind(Oid opno, Node *left, bool negated);
 extern void sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses);
 extern void sg_mark_outside(SgCondition *c, Node *node);
+extern void sg_mark_given(SgCondition *c, Node *column, Node *given, int uses);
+extern void sg_mark_bounds(SgCondition *c, OpExpr *op, bool negated);
 extern bool sg_sublink_matters(SubLink *link);
 extern bool sg_is_apart(SgScene *scene, SgScope *scope, Node *node);
 extern Node *sg_canonical(SgScene *scene, Node *qual);
@@ -253,5 +258,6 @@ extern Node *sg_strip(Node *expr);
 /* ---------------- writer.c ---------------- */
 
 extern Node *sg_written_quals(Query *query, List **added);
+extern Oid sg_ruled_view(const Query *query);
 
 #endif							/* SG_SCENE_H */

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 
@@ -142,6 +143,39 @@ sg_mark_outside(SgCondition *c, Node *node)
 	outer_walker(node, &context);
 }
 
+/*
+ * Notes the columns of an expression that a comparison limits to given values
+ * (LISTED), or on one side (ABOVE, BELOW).  Whoever wrote the condition.
+ */
+void
+sg_mark_given(SgCondition *c, Node *column, Node *given, int uses)
+{
+	SgValue		value;
+
+	if (c->trust == SG_TRUST_OUTER || checkExprHasSubLink(given))
+		return;
+	value = sg_value(c->scene, c->scope, NULL, column);
+	if (value.kind == SG_VALUE_COLUMN &&
+		sg_value(c->scene, c->scope, NULL, given).kind == SG_VALUE_SINGLE)
+		value.node->uses |= uses;
+}
+
+/* column < value, value < column, and the like */
+void
+sg_mark_bounds(SgCondition *c, OpExpr *op, bool negated)
+{
+	char	   *name = get_opname(op->opno);
+	bool		below;
+
+	if (name == NULL || !c->scene->stmt->scoped)
+		return;
+	below = (name[0] == '<') != negated;
+	sg_mark_given(c, linitial(op->args), lsecond(op->args),
+				  below ? SG_USE_BELOW : SG_USE_ABOVE);
+	sg_mark_given(c, lsecond(op->args), linitial(op->args),
+				  below ? SG_USE_ABOVE : SG_USE_BELOW);
+}
+
 /* ------------------------------------------------------------------------
  * OR
  * ------------------------------------------------------------------------
@@ -192,6 +226,7 @@ typedef struct ApartContext
 	bool		any;			/* a column was met */
 	bool		several;		/* columns of several relations were */
 	bool		keys;			/* a key column of the target was */
+	bool		sources;		/* a column of another relation was */
 	Index		varno;
 	Index		levelsup;
 	SgScene    *scene;
@@ -213,10 +248,11 @@ note_column(ApartContext *context, Var *var)
 		context->levelsup != var->varlevelsup;
 	for (Index up = var->varlevelsup; up > 0 && scope; up--)
 		scope = scope->parent;
-	if (scope && scope == context->scene->target->scope &&
-		var->varno == context->scene->target->rti &&
-		(var->varattno <= 0 ||
-		 bms_is_member(var->varattno, context->scene->stmt->key_columns)))
+	if (scope == NULL || scope != context->scene->target->scope ||
+		var->varno != context->scene->target->rti)
+		context->sources = true;
+	else if (var->varattno <= 0 ||
+			 bms_is_member(var->varattno, context->scene->stmt->key_columns))
 		context->keys = true;
 }
 
@@ -234,8 +270,8 @@ columns_walker(Node *node, ApartContext *context)
 static bool
 joins_relations(Node *op, ApartContext *context)
 {
-	ApartContext alone = {false, false, false, 0, 0, context->scene,
-	context->scope};
+	ApartContext alone = {false, false, false, false, 0, 0,
+	context->scene, context->scope};
 
 	columns_walker(op, &alone);
 	return alone.several;
@@ -257,6 +293,8 @@ apart_walker(Node *node, ApartContext *context)
 	if (IsA(node, Var))
 	{
 		note_column(context, (Var *) node);
+		if (context->scene->stmt->scoped)
+			return context->keys || context->sources;
 		return context->several && context->keys;
 	}
 	return expression_tree_walker(node, apart_walker, context);
@@ -266,7 +304,7 @@ apart_walker(Node *node, ApartContext *context)
 bool
 sg_is_apart(SgScene *scene, SgScope *scope, Node *node)
 {
-	ApartContext context = {false, false, false, 0, 0, scene, scope};
+	ApartContext context = {false, false, false, false, 0, 0, scene, scope};
 	ApartAnswer *answer;
 	bool		found;
 

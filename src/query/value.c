@@ -330,6 +330,16 @@ sg_columns(SgScene *scene, SgScope *scope, Node *expr)
 	return context.columns;
 }
 
+/* Does an expression, or a subquery in it, depend on a row around it? */
+static bool
+depends_on_row(SgScope *scope, Node *expr)
+{
+	for (int up = 0; scope != NULL; scope = scope->parent, up++)
+		if (contain_vars_of_level(expr, up))
+			return true;
+	return false;
+}
+
 static SgValue
 computed_value(SgScene *scene, SgScope *scope, SgScope *link, Node *expr)
 {
@@ -342,8 +352,7 @@ computed_value(SgScene *scene, SgScope *scope, SgScope *link, Node *expr)
 		value.kind = SG_VALUE_EXPRESSION;
 		value.columns = context.columns;
 	}
-	else if (!contain_volatile_functions(expr) && !checkExprHasSubLink(expr) &&
-			 !contain_vars_of_level(expr, 0))
+	else if (!contain_volatile_functions(expr) && !depends_on_row(scope, expr))
 	{
 		value.kind = SG_VALUE_SINGLE;
 		value.single = expr;

@@ -79,3 +79,65 @@ sg_written_quals(Query *query, List **added)
 	}
 	return quals;
 }
+
+/*
+ * Was this entry the view?  Some versions of the server forget that when they
+ * put the view's query there, but leave an entry for it inside.
+ */
+static bool
+was_view(const RangeTblEntry *rte, Oid view)
+{
+	const RangeTblEntry *first;
+
+	if (rte->rtekind != RTE_SUBQUERY)
+		return false;
+	if (rte->relid == view)
+		return true;
+	if (rte->subquery->rtable == NIL)
+		return false;
+	first = linitial_node(RangeTblEntry, rte->subquery->rtable);
+	return first->rtekind == RTE_RELATION && first->relid == view;
+}
+
+/* Is the view, as the statement that fired the rule named it, joined? */
+static bool
+joins_view(const Query *query, Oid view, Index before)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->jointree->fromlist)
+	{
+		int			rti = IsA(lfirst(lc), RangeTblRef) ?
+			lfirst_node(RangeTblRef, lc)->rtindex : 0;
+
+		if (rti > 0 && rti < before && rti != query->resultRelation &&
+			was_view(rt_fetch(rti, query->rtable), view))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The view that an UPDATE or DELETE was written against, if this Query is what
+ * an INSTEAD rule of the view has made of it; else InvalidOid.
+ *
+ * The rewriter appends the range table of the action, in which OLD is an entry
+ * for the view, to that of the statement, and joins the statement's view with
+ * the action, unless neither condition needs it.  An INSERT has no view to
+ * join.
+ */
+Oid
+sg_ruled_view(const Query *query)
+{
+	if (query->querySource != QSRC_INSTEAD_RULE)
+		return InvalidOid;
+	for (Index rti = list_length(query->rtable); rti > 0; rti--)
+	{
+		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+
+		if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW &&
+			strcmp(rte->eref->aliasname, "old") == 0)
+			return joins_view(query, rte->relid, rti) ? rte->relid : InvalidOid;
+	}
+	return InvalidOid;
+}

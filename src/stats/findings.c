@@ -32,7 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "safeguard.h"
+#include "stats/findings.h"
 
 /* per cent of the entries that are dropped at once when the table is full */
 #define EVICT_PERCENT	5
@@ -122,8 +122,8 @@ sg_findings_shmem_startup(void)
 /*
  * Copy a text into a field of fixed size, cut at a character's boundary.
  */
-static void
-copy_text(char *to, const char *from, Size size)
+void
+sg_copy_text(char *to, const char *from, Size size)
 {
 	int			len = from == NULL ? 0 : (int) strlen(from);
 
@@ -148,28 +148,41 @@ copy_client(char *to, Size size)
 		return;
 	addr = (const SockAddr *) &MyBEEntry->st_clientaddr;
 	if (addr->addr.ss_family == AF_UNIX)
-		copy_text(to, "[local]", size);
+		sg_copy_text(to, "[local]", size);
 	else if ((addr->addr.ss_family == AF_INET ||
 			  addr->addr.ss_family == AF_INET6) &&
 			 pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host),
 								NULL, 0, NI_NUMERICHOST) == 0)
-		copy_text(to, host, size);
+		sg_copy_text(to, host, size);
 }
 
+/*
+ * A relation that the statement has dropped goes by the name that the finding
+ * has kept.
+ */
 static void
-fill_names(SgFindingEntry *entry)
+fill_names(SgFindingEntry *entry, const SgFinding *finding)
 {
 	Oid			relid = entry->key.relid;
 	char	   *schema = NULL;
+	char	   *relation = NULL;
 
-	if (OidIsValid(relid) && OidIsValid(get_rel_namespace(relid)))
+	if (OidIsValid(relid))
+	{
 		schema = get_namespace_name(get_rel_namespace(relid));
-	copy_text(entry->database, get_database_name(entry->key.dbid), NAMEDATALEN);
-	copy_text(entry->role, GetUserNameFromId(entry->key.roleid, true),
+		relation = get_rel_name(relid);
+		if (relation == NULL)
+		{
+			schema = finding->schema_name;
+			relation = finding->table_name;
+		}
+	}
+	sg_copy_text(entry->database, get_database_name(entry->key.dbid), NAMEDATALEN);
+	sg_copy_text(entry->role, GetUserNameFromId(entry->key.roleid, true),
 			  NAMEDATALEN);
-	copy_text(entry->schema, schema, NAMEDATALEN);
-	copy_text(entry->relation, get_rel_name(relid), NAMEDATALEN);
-	copy_text(entry->application, application_name, NAMEDATALEN);
+	sg_copy_text(entry->schema, schema, NAMEDATALEN);
+	sg_copy_text(entry->relation, relation, NAMEDATALEN);
+	sg_copy_text(entry->application, application_name, NAMEDATALEN);
 	copy_client(entry->client, sizeof(entry->client));
 }
 
@@ -178,15 +191,14 @@ fill_names(SgFindingEntry *entry)
  */
 static void
 make_entry(SgFindingEntry *entry, const SgFinding *finding, SgLevel level,
-		   const char *message, const char *hint, QueryDesc *queryDesc)
+		   const char *message, const char *hint, const SgSource *source)
 {
-	const PlannedStmt *plan = queryDesc->plannedstmt;
-	char	   *query = sg_normalize(queryDesc->sourceText,
-									 plan->stmt_location, plan->stmt_len);
+	char	   *query = sg_normalize(source->text, source->location,
+									 source->len);
 
 	memset(entry, 0, sizeof(*entry));
-	entry->has_queryid = plan->queryId != 0;
-	entry->key.query = entry->has_queryid ? (uint64) plan->queryId :
+	entry->has_queryid = source->queryid != 0;
+	entry->key.query = entry->has_queryid ? source->queryid :
 		hash_bytes_extended((const unsigned char *) query, strlen(query), 0);
 	entry->key.dbid = MyDatabaseId;
 	entry->key.roleid = GetUserId();
@@ -198,10 +210,10 @@ make_entry(SgFindingEntry *entry, const SgFinding *finding, SgLevel level,
 	entry->rejected = level == SG_LEVEL_ERROR ? 1 : 0;
 	entry->first_seen = GetCurrentTimestamp();
 	entry->last_seen = entry->first_seen;
-	fill_names(entry);
-	copy_text(entry->query, query, sizeof(entry->query));
-	copy_text(entry->message, message, sizeof(entry->message));
-	copy_text(entry->hint, hint, sizeof(entry->hint));
+	fill_names(entry, finding);
+	sg_copy_text(entry->query, query, sizeof(entry->query));
+	sg_copy_text(entry->message, message, sizeof(entry->message));
+	sg_copy_text(entry->hint, hint, sizeof(entry->hint));
 }
 
 /* ---------------- storing ---------------- */
@@ -304,7 +316,8 @@ store(const SgFindingEntry *call, SgFindingEntry **room)
  */
 void
 sg_findings_count(const SgFinding *finding, SgLevel level,
-				  const char *message, const char *hint, QueryDesc *queryDesc)
+				  const char *message, const char *hint,
+				  const SgSource *source)
 {
 	SgFindingEntry call;
 	SgFindingEntry **room;
@@ -316,7 +329,7 @@ sg_findings_count(const SgFinding *finding, SgLevel level,
 	if (level == SG_LEVEL_ERROR)
 		pg_atomic_fetch_add_u64(&sg_shared->rejected[finding->rule], 1);
 
-	make_entry(&call, finding, level, message, hint, queryDesc);
+	make_entry(&call, finding, level, message, hint, source);
 	if (store(&call, NULL))
 		return;
 	room = palloc_extended(sg_max_findings * sizeof(SgFindingEntry *),
@@ -344,13 +357,13 @@ sg_unjudged_count(const ErrorData *edata)
 	{
 		local_unjudged++;
 		local_unjudged_sqlstate = edata->sqlerrcode;
-		copy_text(local_unjudged_message, message, SG_UNJUDGED_MESSAGE);
+		sg_copy_text(local_unjudged_message, message, SG_UNJUDGED_MESSAGE);
 		return;
 	}
 	pg_atomic_fetch_add_u64(&sg_shared->unjudged, 1);
 	LWLockAcquire(sg_shared->lock, LW_EXCLUSIVE);
 	sg_shared->unjudged_sqlstate = edata->sqlerrcode;
-	copy_text(sg_shared->unjudged_message, message, SG_UNJUDGED_MESSAGE);
+	sg_copy_text(sg_shared->unjudged_message, message, SG_UNJUDGED_MESSAGE);
 	LWLockRelease(sg_shared->lock);
 }
 
@@ -364,12 +377,12 @@ sg_unjudged_get(int *sqlstate, char *message, Size size)
 	if (sg_shared == NULL)
 	{
 		*sqlstate = local_unjudged_sqlstate;
-		copy_text(message, local_unjudged_message, size);
+		sg_copy_text(message, local_unjudged_message, size);
 		return local_unjudged;
 	}
 	LWLockAcquire(sg_shared->lock, LW_SHARED);
 	*sqlstate = sg_shared->unjudged_sqlstate;
-	copy_text(message, sg_shared->unjudged_message, size);
+	sg_copy_text(message, sg_shared->unjudged_message, size);
 	LWLockRelease(sg_shared->lock);
 	return pg_atomic_read_u64(&sg_shared->unjudged);
 }

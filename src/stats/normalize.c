@@ -14,7 +14,9 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "parser/parser.h"
 #include "parser/scanner.h"
 #include "utils/memutils.h"
 
@@ -124,27 +126,74 @@ rewrite(const char *text)
 	return buf.data;
 }
 
+/* ---------------- what was read lately ---------------- */
+
 /*
- * The statement that stands at "location" in "text" and is "len" bytes long
- * (-1 and 0: the whole of it), without constants, comments and layout.
- * Palloc'd, never NULL, and empty if the text cannot be read or is too long.
+ * A finding that is recorded at each execution of a prepared statement would
+ * have its text read each time, which takes longer than all the rest.
  */
-char *
-sg_normalize(const char *text, int location, int len)
+typedef struct Remembered
+{
+	uint64		hash;			/* of the statement as it was sent */
+	int			len;			/* the same; 0: nothing remembered */
+	char	   *normalized;
+} Remembered;
+
+#define NUM_REMEMBERED	16
+
+static Remembered remembered[NUM_REMEMBERED];
+
+static uint64
+hash_statement(const char *statement, int len)
+{
+	/* the scanner reads strings as this setting tells it */
+	return hash_bytes_extended((const unsigned char *) statement, len,
+							   standard_conforming_strings ? 1 : 0);
+}
+
+static char *
+recall(const char *statement, int len)
+{
+	uint64		hash = hash_statement(statement, len);
+	const Remembered *slot = &remembered[hash % NUM_REMEMBERED];
+
+	return slot->len == len && slot->hash == hash ? slot->normalized : NULL;
+}
+
+/*
+ * No more is kept than is shown, and nothing if there is no memory.
+ */
+static void
+remember(const char *statement, int len, const char *normalized)
+{
+	uint64		hash = hash_statement(statement, len);
+	Remembered *slot = &remembered[hash % NUM_REMEMBERED];
+	Size		size = strlen(normalized) + 1;
+	char	   *copy;
+
+	if (size > SG_FINDING_QUERY)
+		return;
+	copy = MemoryContextAllocExtended(TopMemoryContext, size,
+									  MCXT_ALLOC_NO_OOM);
+	if (copy == NULL)
+		return;
+	memcpy(copy, normalized, size);
+	if (slot->normalized != NULL)
+		pfree(slot->normalized);
+	slot->hash = hash;
+	slot->len = len;
+	slot->normalized = copy;
+}
+
+/*
+ * A statement without constants, comments and layout, or NULL if it cannot be
+ * read.
+ */
+static char *
+rewrite_contained(const char *statement)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *volatile result = NULL;
-	char	   *statement;
-
-	if (text == NULL)
-		return pstrdup("");
-	if (location < 0 || location > strlen(text))
-		location = 0;
-	if (len <= 0 || len > strlen(text + location))
-		len = (int) strlen(text + location);
-	if (len > MAX_SOURCE)
-		return pstrdup("");
-	statement = pnstrdup(text + location, len);
 
 	/*
 	 * Nothing but memory is held while scanning, so an error needs no more
@@ -166,5 +215,34 @@ sg_normalize(const char *text, int location, int len)
 	}
 	PG_END_TRY();
 
-	return result == NULL ? pstrdup("") : result;
+	return result;
+}
+
+/*
+ * The statement that stands at "location" in "text" and is "len" bytes long
+ * (-1 and 0: the whole of it), without constants, comments and layout.
+ * Palloc'd, never NULL, and empty if the text cannot be read or is too long.
+ */
+char *
+sg_normalize(const char *text, int location, int len)
+{
+	char	   *result;
+
+	if (text == NULL)
+		return pstrdup("");
+	if (location < 0 || location > strlen(text))
+		location = 0;
+	if (len <= 0 || len > strlen(text + location))
+		len = (int) strlen(text + location);
+	if (len > MAX_SOURCE)
+		return pstrdup("");
+
+	result = recall(text + location, len);
+	if (result != NULL)
+		return pstrdup(result);
+	result = rewrite_contained(pnstrdup(text + location, len));
+	if (result == NULL)
+		return pstrdup("");
+	remember(text + location, len, result);
+	return result;
 }

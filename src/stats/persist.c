@@ -9,7 +9,8 @@
  * logged and costs the figures, never the start or the stop.
  *
  * The file: SgFileHeader, the rules with their counters by name (so that a
- * version with other rules can read it), the entries, and a CRC of all that.
+ * version with other rules can read it), the findings, the upserts, and a CRC
+ * of all that.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -24,14 +25,15 @@
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
 
-#include "safeguard.h"
+#include "stats/findings.h"
+#include "stats/upserts.h"
 
 #define STAT_FILE			PGSTAT_STAT_PERMANENT_DIRECTORY "/safeguard.stat"
 #define STAT_FILE_NEW		STAT_FILE ".tmp"
 #define STAT_FILE_DAMAGED	STAT_FILE ".damaged"
 
 #define FILE_MAGIC			0x53474631	/* "SGF1" */
-#define FILE_VERSION		1
+#define FILE_VERSION		2
 /* more rules than there will ever be: a limit for a damaged number */
 #define FILE_MAX_RULES		1024
 
@@ -43,9 +45,10 @@ typedef struct SgFileHeader
 	uint32		entry_size;		/* sizeof(SgFindingEntry) there */
 	uint32		nrules;
 	uint32		nentries;
-	uint32		padding;
+	uint32		nupserts;
 	uint64		evicted;
 	uint64		unjudged;
+	uint64		upsert_size;	/* sizeof(SgUpsertEntry) there */
 } SgFileHeader;
 
 typedef struct SgFileRule
@@ -81,6 +84,7 @@ put_all(SgFile *f)
 	SgFileHeader header = {0};
 	HASH_SEQ_STATUS seq;
 	SgFindingEntry *entry;
+	SgUpsertEntry *upsert;
 	pg_crc32c	crc;
 
 	header.magic = FILE_MAGIC;
@@ -91,6 +95,8 @@ put_all(SgFile *f)
 	header.nentries = hash_get_num_entries(sg_finding_table);
 	header.evicted = pg_atomic_read_u64(&sg_shared->evicted);
 	header.unjudged = pg_atomic_read_u64(&sg_shared->unjudged);
+	header.nupserts = hash_get_num_entries(sg_upsert_table);
+	header.upsert_size = sizeof(SgUpsertEntry);
 	put(f, &header, sizeof(header));
 
 	for (int i = 0; i < SG_NUM_RULES; i++)
@@ -106,6 +112,9 @@ put_all(SgFile *f)
 	hash_seq_init(&seq, sg_finding_table);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 		put(f, entry, sizeof(*entry));
+	hash_seq_init(&seq, sg_upsert_table);
+	while ((upsert = hash_seq_search(&seq)) != NULL)
+		put(f, upsert, sizeof(*upsert));
 
 	FIN_CRC32C(f->crc);
 	crc = f->crc;
@@ -122,7 +131,8 @@ sg_persist_write(void)
 {
 	SgFile		f = {0};
 
-	if (sg_shared == NULL || sg_finding_table == NULL)
+	if (sg_shared == NULL || sg_finding_table == NULL ||
+		sg_upsert_table == NULL)
 		return;
 
 	f.file = AllocateFile(STAT_FILE_NEW, PG_BINARY_W);
@@ -174,7 +184,8 @@ check_file(SgFile *f, SgFileHeader *header)
 	if (header->magic != FILE_MAGIC)
 		return "it is not a statistics file of safeguard";
 	if (header->version != FILE_VERSION ||
-		header->entry_size != sizeof(SgFindingEntry))
+		header->entry_size != sizeof(SgFindingEntry) ||
+		header->upsert_size != sizeof(SgUpsertEntry))
 		return "it has been written by another version";
 	if (header->system_id != sg_shared->system_id)
 		return "it comes from another database cluster";
@@ -182,7 +193,8 @@ check_file(SgFile *f, SgFileHeader *header)
 		return "its number of rules is impossible";
 
 	rest = (uint64) header->nrules * sizeof(SgFileRule) +
-		(uint64) header->nentries * sizeof(SgFindingEntry);
+		(uint64) header->nentries * sizeof(SgFindingEntry) +
+		(uint64) header->nupserts * sizeof(SgUpsertEntry);
 	while (rest > 0)
 	{
 		Size		piece = Min(rest, sizeof(buffer));
@@ -241,6 +253,23 @@ take_entry(SgFindingEntry *entry, const int *rule_ids, uint32 nrules)
 		memcpy(stored, entry, sizeof(*entry));
 }
 
+static void
+take_upsert(SgUpsertEntry *entry)
+{
+	SgUpsertEntry *stored;
+
+	if (entry->nkeys < 0 || entry->nkeys > INDEX_MAX_KEYS ||
+		hash_get_num_entries(sg_upsert_table) >= sg_max_upserts)
+		return;
+	entry->exprs[sizeof(entry->exprs) - 1] = '\0';
+	entry->statement[sizeof(entry->statement) - 1] = '\0';
+	stored = hash_search(sg_upsert_table, &entry->key, HASH_ENTER_NULL, NULL);
+	if (stored == NULL)
+		return;
+	memcpy(stored, entry, sizeof(*entry));
+	SpinLockInit(&stored->mutex);
+}
+
 /*
  * Take over a file that has been checked and stands at its start.
  */
@@ -275,6 +304,14 @@ take_file(SgFile *f)
 		if (!get(f, &entry, sizeof(entry)))
 			return;
 		take_entry(&entry, rule_ids, header.nrules);
+	}
+	for (uint32 i = 0; i < header.nupserts; i++)
+	{
+		SgUpsertEntry entry;
+
+		if (!get(f, &entry, sizeof(entry)))
+			return;
+		take_upsert(&entry);
 	}
 }
 

@@ -20,7 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "safeguard.h"
+#include "stats/findings.h"
 
 #define RULES_COLUMNS		8
 #define FINDINGS_COLUMNS	16

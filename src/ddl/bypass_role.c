@@ -1,0 +1,205 @@
+/*-------------------------------------------------------------------------
+ *
+ * bypass_role.c
+ *		constraint_bypass: session_replication_role = replica.
+ *
+ * Found at the SET, and at the first write of each transaction that runs
+ * under it, however it was set: for a role, a database or a function, by
+ * set_config(), in the configuration file.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/copy.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parsetree.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "ddl/bypass.h"
+
+#define ROLE_PARAMETER "session_replication_role"
+
+#define ROLE_DETAIL \
+	"Foreign keys are not checked, and no trigger fires but those enabled as REPLICA or ALWAYS."
+
+#define ROLE_HINT \
+	"To write rows in any order, make the foreign keys DEFERRABLE and use SET CONSTRAINTS ALL DEFERRED."
+
+/* the transaction in which a write has been reported last, and how */
+static LocalTransactionId reported_lxid = InvalidLocalTransactionId;
+static SgLevel reported_level = SG_LEVEL_OFF;
+
+bool
+sg_bypass_role_wants(const Node *stmt)
+{
+	if (IsA(stmt, VariableSetStmt))
+	{
+		const VariableSetStmt *set = (const VariableSetStmt *) stmt;
+
+		return (set->kind == VAR_SET_VALUE || set->kind == VAR_SET_DEFAULT) &&
+			set->name != NULL &&
+			pg_strcasecmp(set->name, ROLE_PARAMETER) == 0;
+	}
+	return IsA(stmt, CopyStmt) && ((const CopyStmt *) stmt)->is_from &&
+		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+}
+
+/* ---------------- the SET ---------------- */
+
+/*
+ * The SET is done; its transaction takes it back if this raises an error.
+ * Where it was replica before, nothing has changed.
+ */
+void
+sg_bypass_role_done(SgUtility *utility)
+{
+	SgFinding  *finding;
+
+	if (!IsA(utility->pstmt->utilityStmt, VariableSetStmt) ||
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA ||
+		sg_ddl(utility)->was_replica)
+		return;
+	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, InvalidOid);
+	finding->message = pstrdup("SET session_replication_role = replica switches foreign keys and triggers off");
+	finding->detail = pstrdup(ROLE_DETAIL);
+	finding->hint = pstrdup(ROLE_HINT);
+	finding->closed_message = finding->message;
+	sg_ddl_report(finding, utility);
+}
+
+/* ---------------- writes ---------------- */
+
+/*
+ * Has a write been reported in this transaction, at least as severely as one
+ * to this table would be?  A rejected one has not: it leaves by the error, and
+ * the next attempt is rejected again.
+ */
+static bool
+is_reported(Oid relid)
+{
+	return reported_lxid == SG_MY_LXID &&
+		sg_level_for(SG_RULE_CONSTRAINT_BYPASS, relid) <= reported_level;
+}
+
+static void
+report_write(const char *command, Oid relid, const SgSource *source)
+{
+	SgFinding  *finding;
+	List	   *decisions;
+
+	if (is_reported(relid))
+		return;
+	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, relid);
+	finding->message = psprintf("%s writes to table \"%s\" while session_replication_role is replica",
+								command, finding->table_name);
+	finding->detail = pstrdup(ROLE_DETAIL);
+	finding->hint = pstrdup("RESET session_replication_role before the write.  " ROLE_HINT);
+	finding->closed_message = psprintf("%s writes while session_replication_role is replica",
+									   command);
+	decisions = sg_decide(list_make1(finding));
+	if (decisions == NIL)
+		return;
+	sg_deliver(decisions, source, false);
+	reported_lxid = SG_MY_LXID;
+	reported_level = ((SgDecision *) linitial(decisions))->level;
+}
+
+/*
+ * What writes to this result relation: the statement, or a WITH query of it.
+ */
+static CmdType
+write_operation(const PlannedStmt *plan, int resultRelation)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->subplans)
+	{
+		const ModifyTable *node = lfirst(lc);
+
+		if (node != NULL && IsA(node, ModifyTable) &&
+			list_member_int(node->resultRelations, resultRelation))
+			return node->operation;
+	}
+	return plan->commandType;
+}
+
+static const char *
+write_command(CmdType operation)
+{
+	switch (operation)
+	{
+		case CMD_INSERT:
+			return "INSERT";
+		case CMD_UPDATE:
+			return "UPDATE";
+		case CMD_DELETE:
+			return "DELETE";
+		case CMD_MERGE:
+			return "MERGE";
+		default:
+			return "WITH";
+	}
+}
+
+/*
+ * A statement starts under session_replication_role = replica.
+ */
+void
+sg_bypass_write(QueryDesc *queryDesc, int eflags)
+{
+	PlannedStmt *plan = queryDesc->plannedstmt;
+	MemoryContext work;
+	MemoryContext caller;
+	ListCell   *lc;
+	SgSource	source;
+
+	if (plan->resultRelations == NIL || !sg_enabled ||
+		(eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 ||
+		sg_execution_is_exempt(eflags))
+		return;
+
+	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard judgement",
+								 ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(work);
+	sg_query_source(&source, queryDesc);
+	foreach(lc, plan->resultRelations)
+		report_write(write_command(write_operation(plan, lfirst_int(lc))),
+					 rt_fetch(lfirst_int(lc), plan->rtable)->relid, &source);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+}
+
+/*
+ * Nothing has happened yet: see what a SET finds, and judge a COPY FROM, which
+ * starts no executor.  Who may not write to the table is refused by the
+ * command itself.
+ */
+void
+sg_bypass_role_before(SgUtility *utility)
+{
+	Oid			relid;
+	SgSource	source;
+
+	if (sg_bypass_role_wants(utility->pstmt->utilityStmt) &&
+		IsA(utility->pstmt->utilityStmt, VariableSetStmt))
+		sg_ddl(utility)->was_replica =
+			SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+	if (!IsA(utility->pstmt->utilityStmt, CopyStmt))
+		return;
+	relid = sg_ddl(utility)->target;
+	if (!OidIsValid(relid) ||
+		(pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) != ACLCHECK_OK &&
+		 pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT,
+								   ACLMASK_ANY) != ACLCHECK_OK))
+		return;
+	sg_ddl_source(&source, utility);
+	report_write("COPY", relid, &source);
+}

@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * plpgsql.c
+ *		The SQL statements of a PL/pgSQL function.
+ *
+ * PL/pgSQL compiles the function, as its validator does, and hands over the
+ * tree of its statements.  Those that are whole SQL statements are kept; an
+ * expression cannot change anything by itself.  What EXECUTE runs is text
+ * that is known only then.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "plpgsql.h"
+
+#include "compat.h"
+#include "review/review.h"
+
+typedef PLpgSQL_function *(*compile_function) (FunctionCallInfo fcinfo,
+											   bool forValidator);
+
+/* A function of PL/pgSQL, whose library is loaded if it is not. */
+void *
+sg_plpgsql_symbol(const char *name)
+{
+	return load_external_function("$libdir/plpgsql", name, true, NULL);
+}
+
+/* ---------------- statements ---------------- */
+
+/*
+ * Does the text of a statement stand here in the body?  PL/pgSQL has put
+ * blanks in the place of what is not SQL, such as INTO and its variables, and
+ * SELECT in the place of PERFORM.
+ */
+static bool
+stands_at(const char *source, const char *text)
+{
+	static const char perform[] = "PERFORM";
+	int			len = strlen(text);
+	int			i = 0;
+
+	if (pg_strncasecmp(source, perform, strlen(perform)) == 0 &&
+		len > strlen(perform))
+		i = strlen(perform);
+	for (; i < len; i++)
+	{
+		if (source[i] == '\0' || (source[i] != text[i] && text[i] != ' '))
+			return false;
+	}
+	return true;
+}
+
+/* Byte of the body at which the text of a statement begins, or -1. */
+static int
+find_text(const char *source, int line, const char *text)
+{
+	const char *start = source;
+
+	for (int i = 1; i < line; i++)
+	{
+		const char *end = strchr(start, '\n');
+
+		if (end == NULL)
+			break;
+		start = end + 1;
+	}
+	for (; *start != '\0'; start++)
+	{
+		if (stands_at(start, text))
+			return start - source;
+	}
+	return -1;
+}
+
+static void
+add_statement(SgBody *body, PLpgSQL_expr *expr, int line)
+{
+	SgBodyStatement *stmt;
+
+	if (expr == NULL || expr->parseMode != RAW_PARSE_DEFAULT)
+		return;
+	stmt = palloc0(sizeof(SgBodyStatement));
+	stmt->text = expr->query;
+	stmt->expr = expr;
+	stmt->line = line;
+	stmt->offset = find_text(body->source, line, expr->query);
+	body->statements = lappend(body->statements, stmt);
+}
+
+static void add_statements(SgBody *body, List *stmts);
+
+static void
+add_exceptions(SgBody *body, PLpgSQL_exception_block *block)
+{
+	ListCell   *lc;
+
+	if (block == NULL)
+		return;
+	foreach(lc, block->exc_list)
+		add_statements(body, ((PLpgSQL_exception *) lfirst(lc))->action);
+}
+
+static void
+add_if(SgBody *body, PLpgSQL_stmt_if *stmt)
+{
+	ListCell   *lc;
+
+	add_statements(body, stmt->then_body);
+	foreach(lc, stmt->elsif_list)
+		add_statements(body, ((PLpgSQL_if_elsif *) lfirst(lc))->stmts);
+	add_statements(body, stmt->else_body);
+}
+
+static void
+add_case(SgBody *body, PLpgSQL_stmt_case *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->case_when_list)
+		add_statements(body, ((PLpgSQL_case_when *) lfirst(lc))->stmts);
+	add_statements(body, stmt->else_stmts);
+}
+
+/* The SQL statement that a PL/pgSQL statement runs, or NULL. */
+static PLpgSQL_expr *
+statement_sql(PLpgSQL_stmt *stmt)
+{
+	switch (stmt->cmd_type)
+	{
+		case PLPGSQL_STMT_EXECSQL:
+			return ((PLpgSQL_stmt_execsql *) stmt)->sqlstmt;
+		case PLPGSQL_STMT_PERFORM:
+			return ((PLpgSQL_stmt_perform *) stmt)->expr;
+		case PLPGSQL_STMT_CALL:
+			return ((PLpgSQL_stmt_call *) stmt)->expr;
+		case PLPGSQL_STMT_RETURN_QUERY:
+			return ((PLpgSQL_stmt_return_query *) stmt)->query;
+		case PLPGSQL_STMT_OPEN:
+			return ((PLpgSQL_stmt_open *) stmt)->query;
+		case PLPGSQL_STMT_FORS:
+			return ((PLpgSQL_stmt_fors *) stmt)->query;
+		default:
+			return NULL;
+	}
+}
+
+/* The statements inside a PL/pgSQL statement. */
+static void
+add_inner(SgBody *body, PLpgSQL_stmt *stmt)
+{
+	switch (stmt->cmd_type)
+	{
+		case PLPGSQL_STMT_BLOCK:
+			add_statements(body, ((PLpgSQL_stmt_block *) stmt)->body);
+			add_exceptions(body, ((PLpgSQL_stmt_block *) stmt)->exceptions);
+			break;
+		case PLPGSQL_STMT_IF:
+			add_if(body, (PLpgSQL_stmt_if *) stmt);
+			break;
+		case PLPGSQL_STMT_CASE:
+			add_case(body, (PLpgSQL_stmt_case *) stmt);
+			break;
+		case PLPGSQL_STMT_LOOP:
+			add_statements(body, ((PLpgSQL_stmt_loop *) stmt)->body);
+			break;
+		case PLPGSQL_STMT_WHILE:
+			add_statements(body, ((PLpgSQL_stmt_while *) stmt)->body);
+			break;
+		case PLPGSQL_STMT_FORI:
+			add_statements(body, ((PLpgSQL_stmt_fori *) stmt)->body);
+			break;
+		case PLPGSQL_STMT_FORS:
+		case PLPGSQL_STMT_FORC:
+		case PLPGSQL_STMT_DYNFORS:
+			add_statements(body, ((PLpgSQL_stmt_forq *) stmt)->body);
+			break;
+		case PLPGSQL_STMT_FOREACH_A:
+			add_statements(body, ((PLpgSQL_stmt_foreach_a *) stmt)->body);
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+add_statements(SgBody *body, List *stmts)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	foreach(lc, stmts)
+	{
+		PLpgSQL_stmt *stmt = lfirst(lc);
+
+		add_statement(body, statement_sql(stmt), stmt->lineno);
+		add_inner(body, stmt);
+	}
+}
+
+static void
+add_cursors(SgBody *body, PLpgSQL_function *compiled)
+{
+	for (int i = 0; i < compiled->ndatums; i++)
+	{
+		PLpgSQL_var *var = (PLpgSQL_var *) compiled->datums[i];
+
+		if (var->dtype == PLPGSQL_DTYPE_VAR)
+			add_statement(body, var->cursor_explicit_expr, var->lineno);
+	}
+}
+
+/* ---------------- compiling ---------------- */
+
+/* Compile it as the validator of PL/pgSQL does. */
+static PLpgSQL_function *
+compile(Oid function, Oid result_type)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+	compile_function compiler = (compile_function) sg_plpgsql_symbol("plpgsql_compile");
+	PLpgSQL_function *compiled;
+	FmgrInfo	flinfo = {0};
+	TriggerData trigger = {.type = T_TriggerData};
+	EventTriggerData event_trigger = {.type = T_EventTriggerData};
+
+	MemSet(fcinfo, 0, SizeForFunctionCallInfo(0));
+	fcinfo->flinfo = &flinfo;
+	flinfo.fn_oid = function;
+	if (result_type == TRIGGEROID)
+		fcinfo->context = (Node *) &trigger;
+	else if (result_type == EVENT_TRIGGEROID)
+		fcinfo->context = (Node *) &event_trigger;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	flinfo.fn_mcxt = CurrentMemoryContext;
+	compiled = (*compiler) (fcinfo, true);
+	SPI_finish();
+	return compiled;
+}
+
+static void
+release_compiled(void *arg)
+{
+	sg_plpgsql_use_count((PLpgSQL_function *) arg)--;
+}
+
+/*
+ * Fill a body with the statements of a PL/pgSQL function.
+ *
+ * The statements are PL/pgSQL's own and go with its copy of the function,
+ * which is kept in use for as long as the current memory context lives.
+ */
+void
+sg_plpgsql_open(SgBody *body, Oid result_type)
+{
+	PLpgSQL_function *compiled = compile(body->function, result_type);
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = release_compiled;
+	callback->arg = compiled;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	sg_plpgsql_use_count(compiled)++;
+
+	body->compiled = compiled;
+	add_cursors(body, compiled);
+	if (compiled->action != NULL)
+	{
+		add_statements(body, compiled->action->body);
+		add_exceptions(body, compiled->action->exceptions);
+	}
+}
