@@ -58,7 +58,8 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 # tests; what reads shared memory is apart.
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
-REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass status upsert_stats
+REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass \
+	rule_destructive_ddl_counts status upsert_stats
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 
 # Isolation tests have several sessions from the start, which a plain server
