@@ -141,6 +141,13 @@ UPDATE orders SET v = n.id FROM n WHERE orders.status = 'q';
 WITH n AS (INSERT INTO customers (id) SELECT max(id) + 1 FROM customers RETURNING id)
 UPDATE orders SET v = n.id FROM n WHERE orders.status = 'q';
 ROLLBACK;
+-- A08c: what no row passes, as it is made for an empty list
+UPDATE orders SET v = c.id FROM customers c WHERE false;
+UPDATE orders SET v = c.id FROM customers c WHERE 1 = 0 AND c.id > 5;
+DELETE FROM orders USING customers c WHERE NOT true OR orders.customer_id = c.id AND 2 < 1;
+-- R08c: one arm of two is such
+UPDATE orders SET v = c.id FROM customers c WHERE false OR c.id > 5;
+UPDATE orders SET v = c.id FROM customers c WHERE 1 = 1 AND c.id > 5;
 -- R08b: or several
 WITH n AS (INSERT INTO customers (id) VALUES (200), (201) RETURNING id)
 UPDATE orders SET v = n.id FROM n WHERE orders.status = 'q';

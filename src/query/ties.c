@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -42,7 +43,7 @@ typedef struct Links
 	int		   *group;			/* by range table index: connected relations */
 	List	   *given;			/* of Given */
 	Bitmapset  *named;			/* columns of the target with given values */
-	bool		row;			/* one row of the target is named */
+	bool		row;			/* one row of the target is named, or none */
 } Links;
 
 static void
@@ -155,11 +156,28 @@ take_name(SgSearch *search, Links *links, Node *column, Node *value)
 		links->row = true;
 }
 
+/*
+ * Is it a condition that nothing passes, such as one that is made for an empty
+ * list?  Only the server's own operators are asked.
+ */
+static bool
+never_true(Node *node)
+{
+	if (IsA(node, OpExpr) && ((OpExpr *) node)->opno < FirstGenbkiObjectId &&
+		list_length(((OpExpr *) node)->args) == 2 &&
+		IsA(linitial(((OpExpr *) node)->args), Const) &&
+		IsA(lsecond(((OpExpr *) node)->args), Const))
+		node = eval_const_expressions(NULL, copyObject(node));
+	return IsA(node, Const) && ((Const *) node)->consttype == BOOLOID &&
+		(((Const *) node)->constisnull ||
+		 !DatumGetBool(((Const *) node)->constvalue));
+}
+
 /* Takes a condition that is neither AND, OR nor NOT. */
 static void
 take_leaf(SgSearch *search, Links *links, Node *node)
 {
-	if (IsA(node, CurrentOfExpr))
+	if (IsA(node, CurrentOfExpr) || never_true(node))
 		links->row = true;
 	else if (IsA(node, NullTest) && ((NullTest *) node)->nulltesttype == IS_NULL)
 		take_value(search, links, (Node *) ((NullTest *) node)->arg,
