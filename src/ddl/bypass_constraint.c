@@ -160,8 +160,12 @@ sg_bypass_constraint_dropped(SgUtility *utility, Oid constraint)
 static bool
 leaves_unchecked(const ConstraintState *state)
 {
-	return !state->enforced || !OidIsValid(state->relid) ||
-		sg_holds_old_data(state->relid, state->alone);
+	if (!OidIsValid(state->relid))
+		return true;
+	/* what a new table declares has never been in force */
+	if (!state->enforced)
+		return !sg_relation_is_new(state->relid);
+	return sg_holds_old_data(state->relid, state->alone);
 }
 
 static void
