@@ -54,7 +54,7 @@ extern bool sg_is_correlated(SgSubject *s);
 extern Var *sg_outer_output(SgSubject *s);
 extern Var *sg_outer_condition(SgSubject *s);
 
-/* ---------------- rules/outer_reference_message.c ---------------- */
+/* ---------------- outside_message.c ---------------- */
 
 extern void sg_say_outer(SgSubject *s, Var *outer, const char *form);
 extern void sg_say_itself(SgSubject *s, RangeTblEntry *rte, Var *var);
