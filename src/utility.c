@@ -16,6 +16,7 @@
 #include "catalog/pg_proc.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 #include "safeguard.h"
@@ -143,6 +144,13 @@ void
 sg_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 				 int subId, void *arg)
 {
+	/*
+	 * A backend that is told to go leaves the command where it stands, and
+	 * drops its temporary tables when the memory of that is gone.
+	 */
+	if (proc_exit_inprogress)
+		return;
+
 	if (sg_enabled && !sg_process_is_exempt())
 	{
 		sg_destructive_ddl_access(current, access, classId, objectId, subId,
