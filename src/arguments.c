@@ -37,15 +37,14 @@ sg_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
- * The first argument as a relation: a table of whatever kind, which stays
- * until the end of the transaction.
+ * The first argument as a relation of whatever kind, open and locked with
+ * ACCESS SHARE.
  */
-Oid
-sg_relation_argument(FunctionCallInfo fcinfo)
+Relation
+sg_open_argument(FunctionCallInfo fcinfo)
 {
 	Oid			relid;
 	Relation	rel;
-	char		relkind;
 
 	sg_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
@@ -54,7 +53,20 @@ sg_relation_argument(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
 				errmsg("relation with OID %u does not exist", relid));
-	relkind = rel->rd_rel->relkind;
+	return rel;
+}
+
+/*
+ * The first argument as a relation: a table of whatever kind, which stays
+ * until the end of the transaction.
+ */
+Oid
+sg_relation_argument(FunctionCallInfo fcinfo)
+{
+	Relation	rel = sg_open_argument(fcinfo);
+	Oid			relid = RelationGetRelid(rel);
+	char		relkind = rel->rd_rel->relkind;
+
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
 		relkind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,

@@ -37,16 +37,8 @@
 Relation
 sg_open_rows(FunctionCallInfo fcinfo)
 {
-	Relation	rel;
-	Oid			relid;
+	Relation	rel = sg_open_argument(fcinfo);
 
-	sg_require_argument(fcinfo, 0, "relation");
-	relid = PG_GETARG_OID(0);
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("relation with OID %u does not exist", relid));
 	switch (rel->rd_rel->relkind)
 	{
 		case RELKIND_RELATION:
