@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * review.h
- *		The SQL statements inside stored functions.
+ *		Statements that are judged without being executed: those of a script,
+ *		and those inside stored functions.
  *
  * A function is opened once and its statements are analysed one by one, each
  * when its reader asks, since one that fails must not hide the others.
@@ -16,6 +17,33 @@
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "parser/parse_node.h"
+
+/*
+ * A statement of a script.  Positions in raw, and cursorpos in error, are
+ * those of text, which is the statement alone: add location (bytes) or chars
+ * (characters) for those of the script.
+ */
+typedef struct SgScriptStatement
+{
+	int			number;			/* from 1 */
+	int			location;		/* of its first byte in the script */
+	int			len;			/* in bytes, without the semicolon */
+	int			chars;			/* characters before it in the script */
+	char	   *text;			/* a copy of it; NULL: not parsed yet */
+	RawStmt    *raw;			/* NULL: it is wrong */
+	ErrorData  *error;			/* of the parser, else NULL */
+} SgScriptStatement;
+
+/* ---------------- script.c ---------------- */
+
+extern List *sg_script_split(const char *sql);
+extern bool sg_script_parse(const char *sql, SgScriptStatement *stmt);
+
+/* ---------------- ddl.c ---------------- */
+
+/* findings about a utility statement that is not executed: SgFinding */
+extern List *sg_review_utility(Node *stmt, const char *sql, int location,
+							   int len);
 
 /* A SQL statement in the body of a function. */
 typedef struct SgBodyStatement
