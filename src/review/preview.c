@@ -58,6 +58,18 @@ end_by_timeout(void)
 	SetLatch(MyLatch);
 }
 
+/*
+ * A function may have caught the cancellation and gone on.
+ */
+void
+sg_preview_check_time(void)
+{
+	if (timed_out)
+		ereport(ERROR,
+				errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("canceling statement due to timeout of the rehearsal"));
+}
+
 static TimeoutId
 get_timer(void)
 {

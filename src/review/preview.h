@@ -122,7 +122,7 @@ typedef struct SgRehearsed
 {
 	int			number;			/* 0: none of the script */
 	bool		again;			/* in the second run */
-	const char *command;		/* its tag */
+	const char *command;		/* its tag, NULL if it is no SQL */
 	Oid			relid;			/* that it names */
 	char	   *name;
 	int64		rows;			/* by its command tag; -1: none */
@@ -163,6 +163,10 @@ typedef struct SgRehearsal
 	bool		script_sets_lock_timeout;
 	List	   *prepared;		/* names of statements that it has prepared */
 } SgRehearsal;
+
+/* ---------------- preview.c ---------------- */
+
+extern void sg_preview_check_time(void);
 
 /* ---------------- preview_run.c ---------------- */
 

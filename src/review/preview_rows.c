@@ -130,6 +130,8 @@ set_findings(Row *row, const List *findings)
 static char *
 command_text(const char *command, const char *kind, bool again)
 {
+	if (command == NULL)
+		return NULL;			/* it is no SQL */
 	if (kind == NULL && !again)
 		return pstrdup(command);
 	return psprintf("%s (%s%s%s)", command, kind ? kind : "",

@@ -41,7 +41,8 @@ position_of(const SgFinding *finding, const SgSource *source)
 {
 	const SgScriptStatement *stmt = sg_rehearsal->statement;
 
-	if (stmt == NULL || finding->location < 0 || source->text == NULL ||
+	if (stmt == NULL || stmt->text == NULL || finding->location < 0 ||
+		source->text == NULL ||
 		(source->text != stmt->text && strcmp(source->text, stmt->text) != 0) ||
 		finding->location > stmt->len)
 		return 0;
@@ -272,9 +273,12 @@ run_plans(List *plans, const char *text, CommandTag tag, QueryCompletion *qc)
 	CommandCounterIncrement();
 }
 
-/* The number of the command tag, where it is one of rows changed. */
+/*
+ * The number of the command tag, where it is one of rows changed.  A SELECT
+ * that makes a table, or CREATE TABLE AS, has the tag of a plain SELECT.
+ */
 static int64
-rows_of_tag(const QueryCompletion *qc, const Node *stmt)
+rows_of_tag(const QueryCompletion *qc, const Node *stmt, bool makes_table)
 {
 	switch (qc->commandTag)
 	{
@@ -288,11 +292,7 @@ rows_of_tag(const QueryCompletion *qc, const Node *stmt)
 			return ((const CopyStmt *) stmt)->is_from ?
 				(int64) qc->nprocessed : -1;
 		case CMDTAG_SELECT:
-			/* CREATE TABLE AS says so, too */
-			return IsA(stmt, CreateTableAsStmt) ||
-				(IsA(stmt, SelectStmt) &&
-				 ((const SelectStmt *) stmt)->intoClause != NULL) ?
-				(int64) qc->nprocessed : -1;
+			return makes_table ? (int64) qc->nprocessed : -1;
 		default:
 			return -1;
 	}
@@ -325,22 +325,25 @@ run_statement(SgRehearsal *rehearsal, SgScriptStatement *stmt, bool again)
 	QueryCompletion qc;
 	CommandTag	tag;
 	Node	   *node;
+	bool		makes_table;
 
 	if (!sg_script_parse(rehearsal->sql, stmt))
-	{
-		rehearsed->command = "";
 		ReThrowError(stmt->error);
-	}
 	node = stmt->raw->stmt;
 	tag = CreateCommandTag(node);
 	rehearsed->command = GetCommandTagName(tag);
 	find_named(rehearsal, node);
+	sg_preview_check_time();
+
+	/* analysis takes the INTO out of a SELECT */
+	makes_table = (IsA(node, SelectStmt) || IsA(node, CreateTableAsStmt)) &&
+		sg_named_relation(node) != NULL;
 
 	InitializeQueryCompletion(&qc);
 	run_plans(plan_statement(rehearsal, stmt->raw, stmt->text), stmt->text,
 			  tag, &qc);
 
-	rehearsed->rows = rows_of_tag(&qc, node);
+	rehearsed->rows = rows_of_tag(&qc, node, makes_table);
 	count_insert_source(rehearsal, node);
 	find_named(rehearsal, node);
 	finish_statement(rehearsal);

@@ -224,8 +224,10 @@ sg_hit_scope(const SgHit *hit)
 	{
 		appendStringInfoString(&buf, i > 0 ? ", " : "{");
 		escape_json(&buf, NameStr(hit->columns[i].name));
+		/* rows may be turned down on their way, and many are estimated */
 		appendStringInfo(&buf, ": " INT64_FORMAT,
-						 sg_distinct_count(&hit->columns[i].values));
+						 Min(sg_distinct_count(&hit->columns[i].values),
+							 hit->rows));
 	}
 	appendStringInfoChar(&buf, '}');
 	return buf.data;
@@ -237,7 +239,7 @@ sg_hit_sample(const SgHit *hit)
 {
 	StringInfoData buf;
 
-	if (hit->nsample == 0)
+	if (hit->nsample == 0 || hit->rows == 0)
 		return NULL;
 	initStringInfo(&buf);
 	for (int i = 0; i < hit->nsample; i++)

@@ -12,7 +12,8 @@
  * the target; else the first subquery of the WHERE.
  *
  * Nothing is counted where that could do harm: a source that calls volatile
- * functions or changes rows itself.
+ * functions or changes rows itself, or whose parts are tied to each other by
+ * the target only, so that without it each row of one meets all of the other.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -26,6 +27,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -35,7 +37,14 @@
 #include "compat.h"
 #include "review/preview.h"
 
-/* ---------------- what the source is ---------------- */
+/* ---------------- joins ---------------- */
+
+/* The relations of a FROM clause, and all that is said of them. */
+typedef struct Joined
+{
+	List	   *leaves;			/* of int: range table indexes */
+	List	   *quals;
+} Joined;
 
 /* The conjuncts of a condition, however it is written. */
 static List *
@@ -64,6 +73,76 @@ conjunction(List *quals)
 {
 	return quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
 }
+
+static void
+collect_joined(Node *node, Joined *joined)
+{
+	ListCell   *lc;
+
+	if (IsA(node, RangeTblRef))
+		joined->leaves = lappend_int(joined->leaves,
+									 ((RangeTblRef *) node)->rtindex);
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		collect_joined(join->larg, joined);
+		collect_joined(join->rarg, joined);
+		joined->quals = list_concat(joined->quals, conjuncts(join->quals));
+	}
+	else if (IsA(node, FromExpr))
+	{
+		FromExpr   *from = (FromExpr *) node;
+
+		foreach(lc, from->fromlist)
+			collect_joined(lfirst(lc), joined);
+		joined->quals = list_concat(joined->quals, conjuncts(from->quals));
+	}
+}
+
+/*
+ * Are all relations of a FROM clause tied to each other?  What is written
+ * in the statement itself, or depends on its neighbour, is no matter.
+ */
+static bool
+is_tied(const Query *query)
+{
+	Joined		joined = {NIL, NIL};
+	Relids		reached = NULL;
+	bool		grows = true;
+	ListCell   *lc;
+
+	collect_joined((Node *) query->jointree, &joined);
+	foreach(lc, joined.leaves)
+	{
+		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
+
+		if (reached == NULL || rte->lateral || rte->rtekind == RTE_VALUES ||
+			rte->rtekind == RTE_FUNCTION)
+			reached = bms_add_member(reached, lfirst_int(lc));
+	}
+	while (grows)
+	{
+		grows = false;
+		foreach(lc, joined.quals)
+		{
+			Relids		used = pull_varnos(NULL, lfirst(lc));
+
+			if (!bms_overlap(used, reached) || bms_is_subset(used, reached))
+				continue;
+			reached = bms_add_members(reached, used);
+			grows = true;
+		}
+	}
+	foreach(lc, joined.leaves)
+	{
+		if (!bms_is_member(lfirst_int(lc), reached))
+			return false;
+	}
+	return true;
+}
+
+/* ---------------- what the source is ---------------- */
 
 /*
  * Make a Query out of this statement that only counts: one column, no order,
@@ -113,7 +192,7 @@ joined_source(const Query *statement)
 		}
 	}
 	query->jointree = makeFromExpr(items, conjunction(quals));
-	return select_one(query);
+	return is_tied(query) ? select_one(query) : NULL;
 }
 
 /* Looks for the first subquery that a condition matches by. */
@@ -159,6 +238,8 @@ subquery_source(const Query *statement)
 				quals = lappend(quals, lfirst(lc));
 		}
 		query->jointree->quals = conjunction(quals);
+		if (!is_tied(query))
+			return NULL;
 	}
 	/* EXISTS may select nothing, or what belongs to the target */
 	if (sublink->subLinkType == EXISTS_SUBLINK && query->groupClause == NIL &&
