@@ -397,7 +397,7 @@ sg_lock_timeout_before(SgUtility *utility)
 	SgDecision *worst = NULL;
 	ListCell   *lc;
 
-	if (LockTimeout != 0)
+	if (sg_lock_timeout_meant() != 0)
 		return;
 	collect(&locks, utility->pstmt->utilityStmt);
 	foreach(lc, locks.tables)
@@ -420,7 +420,7 @@ sg_lock_timeout_access(SgUtility *utility, ObjectAccessType access,
 	Oid			relid;
 
 	if ((access != OAT_DROP && access != OAT_POST_ALTER) || utility == NULL ||
-		LockTimeout != 0)
+		sg_lock_timeout_meant() != 0)
 		return;
 	relid = sg_locked_by_event(utility->pstmt->utilityStmt, access, classId,
 							   objectId, arg);
