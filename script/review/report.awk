@@ -76,7 +76,7 @@ BEGIN {
 {
 	where = name[$1] ":" $2 ":" $3 ": "
 	if ($4 == "P") {
-		if (format == "text") {
+		if (format == "text" && $5 == "") {
 			print where "info: preview: " line($8) ($9 == "\\N" ? "" : " " line($9)) \
 				($10 == "\\N" ? "" : ", rows " $10) ($11 == "\\N" ? "" : ", source_rows " $11) ($12 == "\\N" ? "" : ", scope " line($12))
 			if (verbose) { indented("LOCKS: ", $13); indented("ALL: ", $14) }
