@@ -16,6 +16,7 @@
 
 #include "access/transam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -163,7 +164,8 @@ relation_text(const SgHeldLock *lock)
 	const char *mode = GetLockmodeName(DEFAULT_LOCKMETHOD, lock->mode);
 
 	/* made by the script; or what stands and falls with its table */
-	if (relkind == '\0' || relkind == RELKIND_TOASTVALUE ||
+	if (relkind == '\0' ||
+		get_rel_namespace(relid) == PG_TOAST_NAMESPACE ||
 		get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		return NULL;
 	if ((relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX) &&
