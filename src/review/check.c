@@ -262,6 +262,14 @@ follow(Check *check, Node *stmt)
 
 /* ---------------- the function ---------------- */
 
+/* Return a row; what points at nothing points at the statement. */
+static void
+put(Check *check, SgReviewRow *row)
+{
+	row->location = Max(row->location, 0);
+	sg_review_put(&check->review, row);
+}
+
 static void
 put_failure(Check *check, const Examination *exam, const ErrorData *edata)
 {
@@ -269,9 +277,8 @@ put_failure(Check *check, const Examination *exam, const ErrorData *edata)
 	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
 		ReThrowError(unconstify(ErrorData *, edata));
-	sg_review_put(&check->review,
-				  sg_review_error_row("analyze", edata, check->review.text,
-									  check->changes ? PREVIEW_HINT : NULL));
+	put(check, sg_review_error_row("analyze", edata, check->review.text,
+								   check->changes ? PREVIEW_HINT : NULL));
 }
 
 static void
@@ -285,21 +292,20 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	CHECK_FOR_INTERRUPTS();
 	check->review.statement = stmt->number;
 	check->review.chars = stmt->chars;
-	if (!sg_script_parse(check->sql, stmt))
+	(void) sg_script_parse(check->sql, stmt);
+	check->review.text = stmt->text;
+	if (stmt->error != NULL)
 	{
-		check->review.text = stmt->text;
-		sg_review_put(&check->review,
-					  sg_review_error_row("syntax", stmt->error, stmt->text,
-										  NULL));
+		put(check, sg_review_error_row("syntax", stmt->error, stmt->text,
+									   NULL));
 		return;
 	}
-	check->review.text = stmt->text;
 
 	/* analysis scribbles on the tree */
 	copy = sg_is_utility(stmt->raw->stmt) ? copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
-		sg_review_put(&check->review, lfirst(lc));
+		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
 	if (copy != NULL && IsA(copy, DoStmt))

@@ -148,17 +148,34 @@ is_same_text(const char *a, const char *b)
 }
 
 /*
+ * Where in the body a location in the statement is, and for none where the
+ * statement begins; -1 if that is not known.
+ */
+static int
+location_in_body(BodyReview *br, int location)
+{
+	const char *source = br->body->source;
+
+	if (br->stmt->offset < 0)
+		return -1;
+	if (location >= 0)
+		return location + br->stmt->offset;
+	location = br->stmt->offset + br->stmt->location;
+	while (source[location] != '\0' && isspace((unsigned char) source[location]))
+		location++;
+	return location;
+}
+
+/*
  * Return a row, unless another table of the trigger function has brought the
- * same.  Locations are made those of the body.
+ * same.
  */
 static void
 put(BodyReview *br, SgReviewRow *row)
 {
 	ListCell   *lc;
 
-	if (row->location >= 0)
-		row->location = br->stmt->offset < 0 ? -1 :
-			row->location + br->stmt->offset;
+	row->location = location_in_body(br, row->location);
 	foreach(lc, br->seen)
 	{
 		SgReviewRow *seen = lfirst(lc);
