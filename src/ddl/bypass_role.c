@@ -89,22 +89,28 @@ is_reported(Oid relid)
 		sg_level_for(SG_RULE_CONSTRAINT_BYPASS, relid) <= reported_level;
 }
 
-static void
-report_write(const char *command, Oid relid, const SgSource *source)
+static SgFinding *
+make_write_finding(const char *command, Oid relid)
 {
-	SgFinding  *finding;
-	List	   *decisions;
+	SgFinding  *finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, relid);
 
-	if (is_reported(relid) && sg_capture == NULL)
-		return;
-	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, relid);
 	finding->message = psprintf("%s writes to table \"%s\" while session_replication_role is replica",
 								command, finding->table_name);
 	finding->detail = pstrdup(ROLE_DETAIL);
 	finding->hint = pstrdup("RESET session_replication_role before the write.  " ROLE_HINT);
 	finding->closed_message = psprintf("%s writes while session_replication_role is replica",
 									   command);
-	decisions = sg_decide(list_make1(finding));
+	return finding;
+}
+
+static void
+report_write(const char *command, Oid relid, const SgSource *source)
+{
+	List	   *decisions;
+
+	if (is_reported(relid) && sg_capture == NULL)
+		return;
+	decisions = sg_decide(list_make1(make_write_finding(command, relid)));
 	if (decisions == NIL)
 		return;
 	sg_deliver(decisions, source, false);
@@ -149,6 +155,15 @@ write_command(CmdType operation)
 		default:
 			return "WITH";
 	}
+}
+
+/*
+ * What is to be said of a write under session_replication_role = replica.
+ */
+SgFinding *
+sg_bypass_write_finding(CmdType operation, Oid relid)
+{
+	return make_write_finding(write_command(operation), relid);
 }
 
 /*
