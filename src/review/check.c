@@ -41,7 +41,6 @@ typedef struct Check
 {
 	SgReview	review;
 	const char *sql;
-	bool		changes;		/* it has come past DDL */
 	List	   *prepared;		/* names that it prepares: char * */
 	MemoryContext lasting;		/* of the list */
 } Check;
@@ -51,7 +50,7 @@ typedef struct Examination
 {
 	Check	   *check;
 	SgScriptStatement *stmt;
-	bool		analyzed;		/* out: it is right, as far as can be told */
+	bool		analyzed;		/* out: it is right, the rules look at it */
 	List	   *rows;			/* out: SgReviewRow */
 } Examination;
 
@@ -97,7 +96,6 @@ parameter_types(const char *text, List *names, int *ntypes)
 static void
 add_rows(Examination *exam, List *findings, SgLevel highest)
 {
-	exam->analyzed = true;
 	exam->rows = list_concat(exam->rows, sg_review_rows(findings, highest));
 }
 
@@ -211,7 +209,6 @@ examine(void *arg)
 	if (sg_is_utility(stmt))
 		add_rows(exam, sg_review_utility(copyObject(stmt), text, 0,
 										 exam->stmt->len), SG_LEVEL_ERROR);
-	exam->analyzed = false;
 	if (IsA(stmt, PrepareStmt))
 		look_at_inner(exam, ((PrepareStmt *) stmt)->query,
 					  ((PrepareStmt *) stmt)->argtypes);
@@ -257,21 +254,38 @@ follow(Check *check, Node *stmt)
 	}
 	else if (IsA(stmt, DoStmt) || IsA(stmt, CallStmt) ||
 			 GetCommandLogLevel(stmt) == LOGSTMT_DDL)
-		check->changes = true;
+		check->review.hint = PREVIEW_HINT;
 }
 
 /* ---------------- the function ---------------- */
 
+/* Return a row; what points at nothing points at the statement. */
 static void
-put_failure(Check *check, const Examination *exam, const ErrorData *edata)
+put(Check *check, SgReviewRow *row)
 {
+	row->location = Max(row->location, 0);
+	sg_review_put(&check->review, row);
+}
+
+static void
+put_failure(Check *check, const Examination *exam, ErrorData *edata)
+{
+	SgReviewRow *row;
+
 	/* no verdict on the statement: somebody else has a lock */
 	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(unconstify(ErrorData *, edata));
-	sg_review_put(&check->review,
-				  sg_review_error_row("analyze", edata, check->review.text,
-									  check->changes ? PREVIEW_HINT : NULL));
+		ReThrowError(edata);
+	row = sg_review_error_row("analyze", edata, check->review.text,
+							  check->review.hint);
+	if (exam->analyzed)
+	{
+		/* the statement is right, and a rule has failed: enforcing goes on */
+		row->level = sg_level_name(SG_LEVEL_RECORD);
+		row->message = psprintf("statement was not judged: %s", row->message);
+		row->hint = NULL;
+	}
+	put(check, row);
 }
 
 static void
@@ -285,27 +299,27 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	CHECK_FOR_INTERRUPTS();
 	check->review.statement = stmt->number;
 	check->review.chars = stmt->chars;
-	if (!sg_script_parse(check->sql, stmt))
+	(void) sg_script_parse(check->sql, stmt);
+	check->review.text = stmt->text;
+	if (stmt->error != NULL)
 	{
-		check->review.text = stmt->text;
-		sg_review_put(&check->review,
-					  sg_review_error_row("syntax", stmt->error, stmt->text,
-										  NULL));
+		put(check, sg_review_error_row("syntax", stmt->error, stmt->text,
+									   NULL));
 		return;
 	}
-	check->review.text = stmt->text;
 
 	/* analysis scribbles on the tree */
 	copy = sg_is_utility(stmt->raw->stmt) ? copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
-		sg_review_put(&check->review, lfirst(lc));
+		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
-	if (copy != NULL && IsA(copy, DoStmt))
-		sg_review_do(&check->review, (DoStmt *) copy);
 	if (copy != NULL)
+	{
+		sg_review_inline(&check->review, copy);
 		follow(check, copy);
+	}
 }
 
 /*

@@ -171,6 +171,7 @@ extern void sg_preview_check_time(void);
 /* ---------------- preview_run.c ---------------- */
 
 extern void sg_preview_script(SgRehearsal *rehearsal);
+extern void sg_preview_stop_clock(SgRehearsal *rehearsal);
 extern void sg_preview_failed(SgRehearsal *rehearsal, ErrorData *edata);
 extern void sg_preview_capture(const SgDecision *decision,
 							   const SgSource *source);
@@ -198,7 +199,7 @@ extern bool sg_refuse(SgRefusal *refusal, const char *what, const char *why,
 extern bool sg_refuse_call(SgRefusal *refusal, const FuncCall *call);
 extern bool sg_refuse_target(SgRefusal *refusal, const RangeVar *name);
 extern bool sg_writes_foreign(Oid relid);
-extern void sg_refuse_foreign(const char *relation);
+extern void sg_refuse_foreign(Oid relid);
 
 /* ---------------- preview_count.c ---------------- */
 
@@ -230,7 +231,8 @@ extern int64 sg_source_count(Query *source, const char *sql);
 /* ---------------- preview_locks.c ---------------- */
 
 extern void sg_held_locks(SgHeldLocks *held);
-extern void sg_new_locks(SgHeldLocks *result, const SgHeldLocks *before);
+extern void sg_new_locks(SgHeldLocks *result, const SgHeldLocks *now,
+						 const SgHeldLocks *before, MemoryContext context);
 extern void sg_release_advisory(const SgHeldLocks *before);
 extern List *sg_lock_texts(const SgHeldLocks *held);
 
