@@ -193,6 +193,8 @@ for my $name ('a b.sql', "it's.sql", '$(touch hit).sql', '-d.sql', 'FS=x', '"q".
 ok(!-e 'hit', 'no name is run');
 ($rc, $out) = review_from("$bad;", '-');
 is("$rc " . places($out), "1 <stdin>:1:$at:$found", 'standard input');
+IPC::Run::run([ 'bash', '-c', 'sh "$0" -d "$1" <(cat b.sql) b.sql', $script, $node->connstr('postgres') ], '>', \$out);
+like($out, qr/^\/dev\/fd\/\d+:1:$at: error: .*\nb\.sql:1:/, 'a pipe');
 ($rc, $out) = review_from("$bad;", 'b.sql', '-', 'b.sql');
 is("$rc " . places($out), "1 b.sql:1:$at:$found <stdin>:1:$at:$found", 'beside a file that is named twice');
 
@@ -343,6 +345,12 @@ $long =~ tr/\n/ /;
 file('long.sql', $long);
 ($rc, $out, $err) = review('long.sql');
 is($out, 'long.sql:1:' . (length(decode('UTF-8', $long)) - 3) . ': note: r: ' . md5_hex($long) . "\n", '10 MB in one line') or diag $err;
+$database = 'd_latin1';
+($rc, $out, $err) = review('--fail-level=record', 'b.sql', file('euro.sql', "SELECT '\xe2\x82\xac'"));
+is($rc, 2, 'a character that the database does not have');
+like($err, qr/22P05.*\n\.\.\. in euro\.sql$/m, '... is told with the file');
+(undef, $out) = review('--format=json', file("\xfc.sql", 'HERE'));
+is($json->decode($out)->{findings}[0]{file}, '?.sql', 'a file name that is not UTF-8, in JSON');
 $database = 'template1';
 ($rc, $out, $err) = review('b.sql');
 is($rc, 2, 'a database without the extension');
@@ -359,6 +367,8 @@ for my $other ([ 'dash' ], [ 'bash', '--posix' ], [ 'busybox', 'sh' ])
 	my @same = map { [ review(@$_) ] } [ 'main.sql', 'r.sql' ], [ '--preview', '1.sql' ], [ '--format=sarif', 'main.sql' ], ['--nix'];
 	is_deeply(\@same, \@all, "the same with @$other");
 }
+symlink $script, 'link' or die $!;
+is(system("./link b.sql >/dev/null 2>&1") >> 8, 2, 'without its parts it says so');
 @shell = ();
 $script = $node->installed_command('safeguard-review');
 is_deeply([ (review('main.sql', 'r.sql')) ], $all[0], 'the same as installed, one file');

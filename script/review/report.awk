@@ -41,7 +41,13 @@ function uri(s,    i, c, out) {
 	}
 	return out
 }
-function place() { return "\"file\": " quote(name[$1]) ", \"line\": " $2 ", \"column\": " $3 ", " }
+function utf8(s,    rest) {
+	rest = s
+	gsub(/[\302-\337][\200-\277]|[\340-\357][\200-\277][\200-\277]|[\360-\364][\200-\277][\200-\277][\200-\277]/, "", rest)
+	if (rest ~ /[\200-\377]/) gsub(/[\200-\377]/, "?", s)
+	return s
+}
+function place() { return "\"file\": " quote(utf8(name[$1])) ", \"line\": " $2 ", \"column\": " $3 ", " }
 function item(list, s) { return list (list == "" ? "" : ",") "\n    " s }
 function sarif(    message, region) {
 	message = plain($10)
