@@ -238,7 +238,7 @@ is_deeply([ @first{qw(file line column statement level rule relation)} ],
 like("$first{message}|$first{detail}|$first{hint}", qr/^UPDATE matches.*\|The subquery.*\|Compare/, 'JSON: its texts');
 is($report->{findings}[1]{level}, 'record', 'JSON: levels have their own names');
 
-($rc, $out) = review('--format=sarif', 'b.sql', 'r.sql', 'w.sql', 'sub dir/one.sql', "$dir/u$u.sql");
+($rc, $out) = review('--format=sarif', './sub dir/.././/b.sql', 'r.sql', 'w.sql', 'sub dir/one.sql', "$dir/u$u.sql");
 $report = $json->decode($out);
 is($report->{version}, '2.1.0', 'SARIF: version');
 like($report->{'$schema'}, qr/sarif-2\.1\.0/, 'SARIF: schema');
@@ -260,7 +260,7 @@ for my $result (@{ $run->{results} })
 }
 is_deeply(\@wrong, [], 'SARIF: results have what they must have');
 my %uri = map { $_->{locations}[0]{physicalLocation}{artifactLocation}{uri} => 1 } @{ $run->{results} };
-ok($uri{'sub%20dir/one.sql'} && grep({ m{^file:///.*u%C3%BC\.sql$} } keys %uri), 'SARIF: addresses')
+ok($uri{'sub%20dir/one.sql'} && $uri{'b.sql'} && grep({ m{^file:///.*u%C3%BC\.sql$} } keys %uri), 'SARIF: addresses')
   or diag join ' ', keys %uri;
 ok(!(grep { !$_->{id} || !($_->{shortDescription}{text} || $_->{id} eq 'include') } @{ $driver->{rules} }),
 	'SARIF: rules are described');

@@ -34,7 +34,11 @@ function text(s) { return s == "\\N" ? "null" : quote(plain(s)) }
 function value(s) { return s == "\\N" || s == "" ? "null" : plain(s) }
 function uri(s,    i, c, out) {
 	out = s ~ /^\// ? "file://" : ""
-	while (s ~ /^\.\//) s = substr(s, 3)
+	s = "/" s
+	while (sub(/\/\.?\//, "/", s)) ;
+	while (match(s, /\/([^.\/][^\/]*|\.[^.\/][^\/]*)\/\.\.\//))
+		s = substr(s, 1, RSTART - 1) substr(s, RSTART + RLENGTH - 1)
+	if (out == "") s = substr(s, 2)
 	for (i = 1; i <= length(s); i++) {
 		c = substr(s, i, 1)
 		out = out (c ~ /[A-Za-z0-9._~\/-]/ ? c : hex[c])
