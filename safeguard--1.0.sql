@@ -259,6 +259,33 @@ AS 'MODULE_PATHNAME', 'sg_suggest_keys';
 COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets of columns that are unique in the rows of a table';
 
 --
+-- Review
+--
+
+--
+-- Pool
+--
+
+--
+-- Queries
+--
+
+--
+-- Watched tables
+--
+
+--
+-- Health and metrics
+--
+
+CREATE FUNCTION safeguard.stats_reset()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_stats_reset';
+REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables';
+
+--
 -- Creating the extension guards no session but this one
 --
 
