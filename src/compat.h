@@ -220,8 +220,13 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #define sg_owns_schema(nspid, roleid) pg_namespace_ownercheck(nspid, roleid)
 #define sg_may_use_schema(nspid, roleid) \
 	(pg_namespace_aclcheck(nspid, roleid, ACL_USAGE) == ACLCHECK_OK)
+#define sg_may_execute(funcid, roleid) \
+	(pg_proc_aclcheck(funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK)
 #else
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#define sg_may_execute(funcid, roleid) \
+	(object_aclcheck(ProcedureRelationId, funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK)
 #define sg_owns_schema(nspid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspid, roleid)
 #define sg_may_use_schema(nspid, roleid) \

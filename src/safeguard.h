@@ -258,6 +258,8 @@ extern void sg_guc_init(void);
 extern List *sg_find(Query *parse, List **consulted);
 extern List *sg_detect(Query *parse, List **consulted);
 extern Node *sg_upsert_where(Query *parse);
+extern List *sg_find_upserts(Query *parse, PlannedStmt *plan,
+							 const Node *where, List **consulted);
 extern List *sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
 							   List **consulted);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
@@ -421,8 +423,9 @@ extern PlannedStmt *sg_conflict_target_plan(planner_hook_type planner,
 											const char *query_string,
 											int cursorOptions,
 											ParamListInfo boundParams);
-extern SgFinding *sg_conflict_target_try(Query *query,
-										 const char *query_string);
+extern SgFinding *sg_conflict_target_try(Query *query, Query *planned,
+										 const char *query_string,
+										 PlannedStmt **plan);
 extern void sg_constraint_bypass_see(SgUtility *utility,
 									 ObjectAccessType access, Oid classId,
 									 Oid objectId, int subId, void *arg);
