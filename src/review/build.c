@@ -277,10 +277,12 @@ sg_trial_key(SgUtility *utility, Relation rel, Constraint *constraint,
 /* ---------------- ATTACH PARTITION ---------------- */
 
 /*
- * Does the partition have an index that can be attached to the parent's?
+ * Does the partition have an index that can be attached to the parent's?  Each
+ * only once: "used" has those of other indexes of the parent.
  */
 static bool
-has_match(Relation partition, Relation parent, Relation parent_index)
+has_match(Relation partition, Relation parent, Relation parent_index,
+		  List **used)
 {
 	AttrMap    *map = sg_attribute_map(partition, parent);
 	IndexInfo  *wanted = BuildIndexInfo(parent_index);
@@ -294,7 +296,8 @@ has_match(Relation partition, Relation parent, Relation parent_index)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (!index->rd_rel->relispartition && index->rd_index->indisvalid &&
+		if (!found && !list_member_oid(*used, lfirst_oid(lc)) &&
+			!index->rd_rel->relispartition && index->rd_index->indisvalid &&
 			CompareIndexInfo(BuildIndexInfo(index), wanted,
 							 index->rd_indcollation,
 							 parent_index->rd_indcollation,
@@ -303,7 +306,10 @@ has_match(Relation partition, Relation parent, Relation parent_index)
 			(!constraint ||
 			 OidIsValid(get_relation_idx_constraint_oid(RelationGetRelid(partition),
 														lfirst_oid(lc)))))
+		{
+			*used = lappend_oid(*used, lfirst_oid(lc));
 			found = true;
+		}
 		index_close(index, NoLock);
 	}
 	return found;
@@ -332,6 +338,7 @@ void
 sg_trial_attach(SgUtility *utility, Relation rel, Oid partition)
 {
 	Relation	child = try_relation_open(partition, AccessShareLock);
+	List	   *used = NIL;
 	ListCell   *lc;
 
 	if (child == NULL)
@@ -343,7 +350,7 @@ sg_trial_attach(SgUtility *utility, Relation rel, Oid partition)
 		SgBuild		build = {.table = partition};
 
 		if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX &&
-			!has_match(child, rel, index))
+			!has_match(child, rel, index, &used))
 		{
 			build.primary = index->rd_index->indisprimary;
 			build.unique = index->rd_index->indisunique;

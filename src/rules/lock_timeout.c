@@ -338,6 +338,7 @@ close_finding(SgFinding *finding, SgUtility *utility, SgDecision *decision)
 	finding->message = finding->closed_message;
 	finding->schema_name = NULL;
 	finding->table_name = NULL;
+	finding->reads = NIL;
 	finding->hint = psprintf(LIMIT_HINT "%s",
 							 sg_allow_text(utility, SG_RULE_LOCK_TIMEOUT, NULL,
 										   false));
