@@ -171,6 +171,7 @@ extern Oid	sg_locked_by_event(const Node *stmt, ObjectAccessType access,
 extern SgDrops *sg_drops_make(void);
 extern bool sg_drops_add(SgDrops *drops, List *targets,
 						 DropBehavior behavior, List **dropped);
+extern List *sg_drops_relations(const SgDrops *drops);
 extern bool sg_drops_have(const SgDrops *drops, Oid classId,
 						  Oid objectId, int subId);
 

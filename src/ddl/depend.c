@@ -20,6 +20,7 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
@@ -375,4 +376,24 @@ sg_drops_add(SgDrops *drops, List *targets, DropBehavior behavior,
 	}
 	*dropped = drops->order;
 	return !drops->refused;
+}
+
+/*
+ * OIDs of the relations that would be dropped.
+ */
+List *
+sg_drops_relations(const SgDrops *drops)
+{
+	HASH_SEQ_STATUS seq;
+	SgDrop	   *drop;
+	List	   *relids = NIL;
+
+	hash_seq_init(&seq, drops->found);
+	while ((drop = hash_seq_search(&seq)) != NULL)
+	{
+		if (drop->object.classId == RelationRelationId &&
+			drop->object.objectSubId == 0)
+			relids = lappend_oid(relids, drop->object.objectId);
+	}
+	return relids;
 }

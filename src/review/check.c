@@ -41,6 +41,7 @@ typedef struct Check
 {
 	SgReview	review;
 	const char *sql;
+	SgScript	script;
 	bool		changes;		/* it has come past DDL */
 	List	   *prepared;		/* names that it prepares: char * */
 	MemoryContext lasting;		/* of the list */
@@ -209,7 +210,8 @@ examine(void *arg)
 	Node	   *stmt = exam->stmt->raw->stmt;
 
 	if (sg_is_utility(stmt))
-		add_rows(exam, sg_review_utility(copyObject(stmt), text, 0,
+		add_rows(exam, sg_script_utility(&exam->check->script,
+										 copyObject(stmt), text,
 										 exam->stmt->len), SG_LEVEL_ERROR);
 	exam->analyzed = false;
 	if (IsA(stmt, PrepareStmt))
@@ -225,29 +227,11 @@ examine(void *arg)
 
 /* ---------------- what earlier statements do for later ones ---------------- */
 
-/* The name of the setting decides where later names are looked up. */
-static void
-follow_search_path(const VariableSetStmt *stmt)
-{
-	char	   *value = NULL;
-
-	if (stmt->name == NULL || strcmp(stmt->name, "search_path") != 0)
-		return;
-	if (stmt->kind == VAR_SET_VALUE)
-		value = ExtractSetVariableArgs(unconstify(VariableSetStmt *, stmt));
-	else if (stmt->kind != VAR_SET_DEFAULT && stmt->kind != VAR_RESET)
-		return;
-	/* for as long as the function runs; a wrong value changes nothing */
-	(void) set_config_option("search_path", value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, DEBUG5, false);
-}
-
 static void
 follow(Check *check, Node *stmt)
 {
-	if (IsA(stmt, VariableSetStmt))
-		follow_search_path((VariableSetStmt *) stmt);
-	else if (IsA(stmt, PrepareStmt))
+	sg_script_follow(&check->script, stmt);
+	if (IsA(stmt, PrepareStmt))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(check->lasting);
 
@@ -302,7 +286,8 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	}
 
 	/* analysis scribbles on the tree */
-	copy = sg_is_utility(stmt->raw->stmt) ? copyObject(stmt->raw->stmt) : NULL;
+	copy = sg_is_utility(stmt->raw->stmt) ||
+		IsA(stmt->raw->stmt, SelectStmt) ? copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
@@ -323,7 +308,6 @@ sg_check(PG_FUNCTION_ARGS)
 	Check		check = {0};
 	MemoryContext work;
 	MemoryContext caller;
-	int			guc_level;
 	ListCell   *lc;
 
 	sg_require_argument(fcinfo, 0, "sql");
@@ -331,7 +315,7 @@ sg_check(PG_FUNCTION_ARGS)
 	check.review.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	check.sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	check.lasting = CurrentMemoryContext;
-	guc_level = NewGUCNestLevel();
+	sg_script_begin(&check.script);
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard review",
 								 ALLOCSET_DEFAULT_SIZES);
 	foreach(lc, sg_script_split(check.sql))
@@ -342,6 +326,6 @@ sg_check(PG_FUNCTION_ARGS)
 		MemoryContextReset(work);
 	}
 	MemoryContextDelete(work);
-	AtEOXact_GUC(true, guc_level);
+	sg_script_end(&check.script);
 	return (Datum) 0;
 }

@@ -356,10 +356,12 @@ try_command(SgUtility *utility, Node *stmt)
 
 /*
  * What the rules say of a utility statement as the parser has made it: a list
- * of SgFinding, whose level has been decided.
+ * of SgFinding, whose level has been decided.  Sets "dropped" to the OIDs of
+ * relations that it would drop.
  */
 List *
-sg_review_utility(Node *stmt, const char *sql, int location, int len)
+sg_try_utility(Node *stmt, const char *sql, int location, int len,
+			   List **dropped)
 {
 	SgUtility	utility = {0};
 	SgTrial		trial = {0};
@@ -382,8 +384,23 @@ sg_review_utility(Node *stmt, const char *sql, int location, int len)
 	sg_utility_before(&utility);
 	before = list_length(trial.findings);
 	if (try_command(&utility, stmt))
+	{
 		sg_utility_judge(&utility);
+		if (trial.drops != NULL)
+			*dropped = sg_drops_relations(trial.drops);
+	}
 	else
 		trial.findings = list_truncate(trial.findings, before);
 	return trial.findings;
+}
+
+/*
+ * The same, of a statement by itself.
+ */
+List *
+sg_review_utility(Node *stmt, const char *sql, int location, int len)
+{
+	List	   *dropped = NIL;
+
+	return sg_try_utility(stmt, sql, location, len, &dropped);
 }
