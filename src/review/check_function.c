@@ -46,10 +46,14 @@ typedef struct BodyReview
 	Oid			function;		/* InvalidOid: that of a DO */
 	Oid			relation;		/* whose rows NEW and OLD are */
 	const char *source;			/* of a DO */
+	const char *outer;			/* text of the DO, or NULL */
+	int			outer_chars;	/* characters before that */
 	SgBodyStatement *stmt;
 	int			base;			/* characters before the body, -1: not known */
 	List	   *rows;			/* out: SgReviewRow */
 	List	   *seen;			/* of rows that have been returned */
+	int			ntables;		/* for which it is reviewed one after another */
+	List	   *failed;			/* numbers of statements, once for each table */
 } BodyReview;
 
 /* ---------------- temporary tables ---------------- */
@@ -167,6 +171,24 @@ location_in_body(BodyReview *br, int location)
 }
 
 /*
+ * Return a row whose location is one in the body's source; that of a DO points
+ * at the whole DO if nothing else is known.
+ */
+static void
+put_at(BodyReview *br, SgReviewRow *row, const char *source)
+{
+	br->review->text = source;
+	br->review->chars = br->base;
+	if (br->outer != NULL && (row->location < 0 || br->base < 0))
+	{
+		row->location = 0;
+		br->review->text = br->outer;
+		br->review->chars = br->outer_chars;
+	}
+	sg_review_put(br->review, row);
+}
+
+/*
  * Return a row, unless another table of the trigger function has brought the
  * same.
  */
@@ -187,9 +209,7 @@ put(BodyReview *br, SgReviewRow *row)
 			return;
 	}
 	br->seen = lappend(br->seen, row);
-	br->review->text = br->body->source;
-	br->review->chars = br->base;
-	sg_review_put(br->review, row);
+	put_at(br, row, br->body->source);
 }
 
 static void
@@ -205,6 +225,22 @@ put_dynamic(BodyReview *br)
 	put(br, row);
 }
 
+/*
+ * A function of several tables asks for which one it runs, and has statements
+ * for some of them.  Has this one failed for every table now?
+ */
+static bool
+fails_for_all(BodyReview *br)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	br->failed = lappend_int(br->failed, br->review->statement);
+	foreach(lc, br->failed)
+		n += lfirst_int(lc) == br->review->statement;
+	return n == br->ntables;
+}
+
 static void
 put_failure(BodyReview *br, const ErrorData *edata)
 {
@@ -216,6 +252,8 @@ put_failure(BodyReview *br, const ErrorData *edata)
 		ReThrowError(unconstify(ErrorData *, edata));
 	/* of whose rows NEW and OLD are nothing is known */
 	if (stmt->needs_row && !OidIsValid(br->relation))
+		return;
+	if (stmt->needs_row && !fails_for_all(br))
 		return;
 	if (is_table_to_come(br->body, edata))
 		return;
@@ -266,6 +304,23 @@ open_body(void *arg)
 	}
 }
 
+/* Nothing can be said of a body that PL/pgSQL or the parser cannot read. */
+static void
+put_unreadable(BodyReview *br, ErrorData *edata)
+{
+	SgReviewRow *row;
+
+	/* PL/pgSQL points into the source, if that is all there is */
+	if (br->source != NULL && edata->internalquery != NULL &&
+		strcmp(br->source, edata->internalquery) == 0)
+		edata->cursorpos = edata->internalpos;
+	else
+		edata->cursorpos = 0;
+	row = sg_review_error_row(edata->sqlerrcode == ERRCODE_SYNTAX_ERROR ?
+							  "syntax" : "analyze", edata, br->source, NULL);
+	put_at(br, row, br->source);
+}
+
 /* Review a body whose statements have numbers of their own, or not. */
 static void
 review_body(BodyReview *br, bool numbered)
@@ -275,10 +330,7 @@ review_body(BodyReview *br, bool numbered)
 
 	if (edata != NULL)
 	{
-		br->review->text = NULL;
-		br->review->chars = -1;
-		sg_review_put(br->review, sg_review_error_row("analyze", edata, NULL,
-													  NULL));
+		put_unreadable(br, edata);
 		return;
 	}
 	foreach(lc, br->body == NULL ? NIL : br->body->statements)
@@ -297,7 +349,8 @@ review_body(BodyReview *br, bool numbered)
 void
 sg_review_do(SgReview *review, DoStmt *stmt)
 {
-	BodyReview	br = {.review = review, .base = -1};
+	BodyReview	br = {.review = review, .base = -1,
+		.outer = review->text, .outer_chars = review->chars};
 	const char *language = "plpgsql";
 	const char *found;
 	ListCell   *lc;
@@ -366,6 +419,7 @@ sg_review_function(SgReview *review, Oid function, Oid relation)
 		if (relations == NIL)
 			relations = list_make1_oid(InvalidOid);
 	}
+	br.ntables = list_length(relations);
 	foreach(lc, relations)
 	{
 		br.relation = lfirst_oid(lc);

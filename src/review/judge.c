@@ -175,6 +175,19 @@ find_bypass(const Query *query)
 
 /* ---------------- rows ---------------- */
 
+static bool
+has_name(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The columns that a finding is about: of its key, or the one it names. */
 static List *
 columns_of(const SgFinding *finding)
@@ -190,7 +203,7 @@ columns_of(const SgFinding *finding)
 		if (ref->relid != finding->relid || ref->attnum <= 0)
 			continue;
 		name = get_attname(ref->relid, ref->attnum, true);
-		if (name != NULL)
+		if (name != NULL && !has_name(columns, name))
 			columns = lappend(columns, name);
 	}
 	if (columns == NIL && finding->column_name != NULL)
@@ -206,13 +219,14 @@ make_row(const SgDecision *decision, SgLevel highest)
 
 	row->rule = sg_rules[finding->rule].name;
 	row->level = sg_level_name(Min(decision->level, highest));
-	row->relid = finding->relid;
 	row->location = finding->location;
 	if (!decision->readable)
 	{
+		/* as finding.c does; the table may be one behind a view */
 		row->message = finding->closed_message;
 		return row;
 	}
+	row->relid = finding->relid;
 	row->columns = columns_of(finding);
 	row->message = finding->message;
 	row->detail = finding->detail;

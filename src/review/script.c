@@ -230,6 +230,17 @@ end_of_mistake(const char *sql, int from)
 	return strlen(sql);
 }
 
+/*
+ * Where a statement ends that came to a mistake, or the end of the script, at
+ * "end": a parenthesis or body that nothing has closed must not hide the rest.
+ */
+static int
+end_of_statement(const Reading *reading, int end)
+{
+	return is_inside(reading) && reading->first_end >= 0 ?
+		reading->first_end : end;
+}
+
 /* Begin again behind the byte, if there is more; false if not. */
 static bool
 recover(Splitter *splitter, int end)
@@ -251,7 +262,8 @@ see_mistake(Splitter *splitter, Reading *reading)
 {
 	int			at = Min(splitter->from + Max(splitter->location, 0),
 						 splitter->len);
-	int			end = end_of_mistake(splitter->sql, at);
+	int			end = end_of_statement(reading,
+									   end_of_mistake(splitter->sql, at));
 
 	add_statement(splitter, reading->start < 0 ? at : reading->start, end);
 	begin_statement(reading);
@@ -262,14 +274,10 @@ see_mistake(Splitter *splitter, Reading *reading)
 static bool
 see_end(Splitter *splitter, Reading *reading)
 {
-	int			end = splitter->len;
+	int			end = end_of_statement(reading, splitter->len);
 
 	if (reading->start < 0)
 		return false;
-
-	/* a parenthesis or body that nothing closes has not hidden the rest */
-	if (is_inside(reading) && reading->first_end >= 0)
-		end = reading->first_end;
 	add_statement(splitter, reading->start, end);
 	begin_statement(reading);
 	return recover(splitter, end);
