@@ -262,6 +262,59 @@ COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets 
 -- Review
 --
 
+-- VOLATILE, as all that looks at what is there now; not STRICT, so that a null
+-- argument is an error and not silence
+CREATE FUNCTION safeguard.check(
+    sql text,
+    OUT statement int,
+    OUT rule text,
+    OUT level text,
+    OUT relation regclass,
+    OUT columns name[],
+    OUT message text,
+    OUT detail text,
+    OUT hint text,
+    OUT "position" int)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 10000
+AS 'MODULE_PATHNAME', 'sg_check';
+COMMENT ON FUNCTION safeguard.check(text) IS 'what the rules say of the statements of a script, of which none is executed; row_limit and upsert_overwrite need an execution and say nothing here';
+
+CREATE FUNCTION safeguard.check_function(
+    function regprocedure,
+    relation regclass DEFAULT NULL,
+    OUT function regprocedure,
+    OUT statement int,
+    OUT rule text,
+    OUT level text,
+    OUT relation regclass,
+    OUT columns name[],
+    OUT message text,
+    OUT detail text,
+    OUT hint text,
+    OUT "position" int)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 10000
+AS 'MODULE_PATHNAME', 'sg_check_function';
+COMMENT ON FUNCTION safeguard.check_function(regprocedure, regclass) IS 'what the rules say of the SQL inside a function of language sql or PL/pgSQL, which is not executed; relation: the table whose trigger it is';
+
+CREATE FUNCTION safeguard.check_functions(
+    schema name DEFAULT NULL,
+    OUT function regprocedure,
+    OUT statement int,
+    OUT rule text,
+    OUT level text,
+    OUT relation regclass,
+    OUT columns name[],
+    OUT message text,
+    OUT detail text,
+    OUT hint text,
+    OUT "position" int)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 1000000
+AS 'MODULE_PATHNAME', 'sg_check_functions';
+COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
+
 --
 -- Pool
 --

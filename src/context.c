@@ -237,10 +237,13 @@ find_in_upsert(SgUpsert *upsert, void *arg)
 	return false;
 }
 
-/* The same as sg_find for the upserts of a statement that has been planned. */
-static List *
-find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
-			 List **consulted)
+/*
+ * The same as sg_find for the upserts of a statement that has been planned;
+ * "where" is what sg_upsert_where has said before.
+ */
+List *
+sg_find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
+				List **consulted)
 {
 	UpsertResult result = {NIL, NIL};
 
@@ -281,8 +284,8 @@ detect_contained(Detection *detection, MemoryContext work)
 		if (detection->plan == NULL)
 			findings = sg_find(detection->parse, &relations);
 		else
-			findings = find_upserts(detection->parse, detection->plan,
-									detection->where, &relations);
+			findings = sg_find_upserts(detection->parse, detection->plan,
+									   detection->where, &relations);
 		MemoryContextSwitchTo(caller);
 		detection->consulted = list_copy(relations);
 		marks = sg_planmark_encode(findings);

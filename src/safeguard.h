@@ -98,6 +98,7 @@ typedef struct SgFinding
 {
 	SgRuleId	rule;
 	SgLevel		highest;		/* it never acts above this; OFF: no such limit */
+	SgLevel		decided;		/* has been asked for already; OFF: has not */
 	Oid			relid;			/* relation that the level belongs to: target */
 	int			location;		/* byte offset in the source text, or -1 */
 	SgWhen		when;			/* on what it depends, besides its level */
@@ -183,6 +184,8 @@ typedef struct SgUtility
 	List	   *losses;			/* of SgKeyLoss: what it has dropped or
 								 * renamed, in "context" */
 	struct SgDdl *ddl;			/* notes of the rules about DDL, or NULL */
+	struct SgTrial *trial;	/* not NULL: the command does not run, it is
+								 * only looked at */
 	MemoryContext context;
 } SgUtility;
 
@@ -281,6 +284,8 @@ extern void sg_guc_init(void);
 extern List *sg_find(Query *parse, List **consulted);
 extern List *sg_detect(Query *parse, List **consulted);
 extern Node *sg_upsert_where(Query *parse);
+extern List *sg_find_upserts(Query *parse, PlannedStmt *plan,
+							 const Node *where, List **consulted);
 extern List *sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
 							   List **consulted);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
@@ -393,6 +398,9 @@ extern bool sg_utility_wants(const Node *stmt);
 extern void sg_utility_begin(SgUtility *utility, const PlannedStmt *pstmt,
 							 const char *query_string);
 extern void sg_utility_before(SgUtility *utility);
+extern void sg_utility_event(SgUtility *utility, ObjectAccessType access,
+							 Oid classId, Oid objectId, int subId, void *arg);
+extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
@@ -434,6 +442,7 @@ extern void sg_bypass_access(SgUtility *utility, ObjectAccessType access,
 							 Oid classId, Oid objectId, int subId, void *arg);
 extern void sg_bypass_done(SgUtility *utility);
 extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
+extern SgFinding *sg_bypass_write_finding(CmdType operation, Oid relid);
 
 /* ---------------- rules/ ---------------- */
 
@@ -443,8 +452,9 @@ extern PlannedStmt *sg_conflict_target_plan(planner_hook_type planner,
 											const char *query_string,
 											int cursorOptions,
 											ParamListInfo boundParams);
-extern SgFinding *sg_conflict_target_try(Query *query,
-										 const char *query_string);
+extern SgFinding *sg_conflict_target_try(Query *query, Query *planned,
+										 const char *query_string,
+										 PlannedStmt **plan);
 extern void sg_constraint_bypass_see(SgUtility *utility,
 									 ObjectAccessType access, Oid classId,
 									 Oid objectId, int subId, void *arg);

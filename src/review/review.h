@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * review.h
- *		The SQL statements inside stored functions.
+ *		Statements that are judged without being executed: those of a script,
+ *		and those inside stored functions.
  *
  * A function is opened once and its statements are analysed one by one, each
  * when its reader asks, since one that fails must not hide the others.
@@ -13,9 +14,103 @@
 #define SG_REVIEW_H
 
 #include "fmgr.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "parser/parse_node.h"
+
+#include "safeguard.h"
+
+/*
+ * A statement of a script.  Positions in raw, and cursorpos in error, are
+ * those of text, which is the statement alone: add location (bytes) or chars
+ * (characters) for those of the script.
+ */
+typedef struct SgScriptStatement
+{
+	int			number;			/* from 1 */
+	int			location;		/* of its first byte in the script */
+	int			len;			/* in bytes, without the semicolon */
+	int			chars;			/* characters before it in the script */
+	char	   *text;			/* a copy of it; NULL: not parsed yet */
+	RawStmt    *raw;			/* NULL: it is wrong */
+	ErrorData  *error;			/* of the parser, else NULL */
+} SgScriptStatement;
+
+/* ---------------- script.c ---------------- */
+
+extern List *sg_script_split(const char *sql);
+extern bool sg_script_parse(const char *sql, SgScriptStatement *stmt);
+
+/* ---------------- contain.c ---------------- */
+
+extern ErrorData *sg_contained(void (*work) (void *arg), void *arg);
+
+/* ---------------- report.c ---------------- */
+
+/* What is told of a statement. */
+typedef struct SgReviewRow
+{
+	const char *rule;
+	const char *level;
+	Oid			relid;			/* or InvalidOid */
+	List	   *columns;		/* of char *, or NIL */
+	char	   *message;
+	char	   *detail;			/* or NULL */
+	char	   *hint;			/* or NULL */
+	int			location;		/* byte in SgReview.text, or -1 */
+} SgReviewRow;
+
+/* A call of check() or check_function(), and the statement it has come to. */
+typedef struct SgReview
+{
+	ReturnSetInfo *rsinfo;
+	Oid			function;		/* InvalidOid: there is no such column */
+	int			statement;		/* number of it, from 1 */
+	const char *text;			/* that locations refer to, or NULL */
+	int			chars;			/* characters before text; -1: not known */
+	bool		bypassed;		/* see sg_review_find */
+} SgReview;
+
+extern void sg_review_put(SgReview *review, const SgReviewRow *row);
+extern SgReviewRow *sg_review_error_row(const char *rule,
+										const ErrorData *edata,
+										const char *text, const char *hint);
+
+/* ---------------- judge.c ---------------- */
+
+extern List *sg_review_find(List *queries, const char *text, bool *bypassed);
+extern List *sg_review_rows(List *findings, SgLevel highest);
+extern bool sg_is_utility(const Node *stmt);
+
+/* ---------------- ddl.c ---------------- */
+
+/* findings about a utility statement that is not executed: SgFinding */
+extern List *sg_review_utility(Node *stmt, const char *sql, int location,
+							   int len);
+extern List *sg_try_utility(Node *stmt, const char *sql, int location, int len,
+							List **dropped);
+
+/* ---------------- follow.c ---------------- */
+
+/* What a script has come to. */
+typedef struct SgScript
+{
+	MemoryContext context;
+	int			guc_level;
+	bool		in_block;
+	List	   *settings;		/* that outlive its transaction */
+	List	   *gone;			/* OIDs of tables dropped or renamed */
+	List	   *locked;			/* OIDs of tables locked by its transaction */
+	int			old_settings;	/* length of the lists at its BEGIN */
+	int			old_gone;
+} SgScript;
+
+extern void sg_script_begin(SgScript *script);
+extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
+							   int len);
+extern void sg_script_follow(SgScript *script, Node *stmt);
+extern void sg_script_end(SgScript *script);
 
 /* A SQL statement in the body of a function. */
 typedef struct SgBodyStatement
@@ -30,6 +125,8 @@ typedef struct SgBodyStatement
 	Query	   *stored;			/* language sql, BEGIN ATOMIC */
 	void	   *expr;			/* PL/pgSQL: its PLpgSQL_expr */
 	bool		needs_row;		/* uses NEW or OLD; known once analysed */
+	bool		dynamic;		/* text is the expression whose value is run:
+								 * nothing to analyse */
 } SgBodyStatement;
 
 /* A function whose statements are read. */
@@ -44,15 +141,27 @@ typedef struct SgBody
 	void	   *compiled;		/* PL/pgSQL: its PLpgSQL_function */
 } SgBody;
 
+/* ---------------- check_function.c ---------------- */
+
+extern void sg_review_do(SgReview *review, DoStmt *stmt);
+extern void sg_review_function(SgReview *review, Oid function, Oid relation);
+
+/* ---------------- check_functions.c ---------------- */
+
+extern bool sg_may_see_function(Oid function);
+
 /* ---------------- functions.c ---------------- */
 
 extern SgBody *sg_body_open(Oid function, Oid relation);
+extern void sg_body_settings(Oid function);
 extern List *sg_body_analyze(SgBody *body, SgBodyStatement *stmt);
+extern Node *sg_body_statement_node(const SgBodyStatement *stmt);
 
 /* ---------------- plpgsql.c ---------------- */
 
 extern void *sg_plpgsql_symbol(const char *name);
 extern void sg_plpgsql_open(SgBody *body, Oid result_type);
+extern void sg_plpgsql_open_inline(SgBody *body);
 
 /* ---------------- names.c ---------------- */
 
