@@ -226,6 +226,34 @@ END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
 
 --
+-- Review
+--
+
+CREATE FUNCTION safeguard.preview(
+    sql text,
+    lock_timeout interval DEFAULT '1s',
+    timeout interval DEFAULT '30s',
+    twice bool DEFAULT false,
+    OUT statement int,
+    OUT command text,
+    OUT relation regclass,
+    OUT relation_name text,
+    OUT rows bigint,
+    OUT source_rows bigint,
+    OUT scope jsonb,
+    OUT sample jsonb,
+    OUT locks text[],
+    OUT wal_bytes bigint,
+    OUT duration_ms float8,
+    OUT sqlstate text,
+    OUT error text,
+    OUT findings jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10
+AS 'MODULE_PATHNAME', 'sg_preview';
+COMMENT ON FUNCTION safeguard.preview(text, interval, interval, bool) IS 'runs a script, tells what each statement does, and rolls all of it back; sequences stay advanced';
+
+--
 -- Keys
 --
 

@@ -106,6 +106,8 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 
 	if (sg_row_limit_set())
 		sg_row_limit_start(queryDesc, eflags);
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearse_executor(queryDesc, eflags);
 
 	if (sg_upsert_wanted(queryDesc->plannedstmt))
 		sg_upsert_start(queryDesc, eflags);
@@ -175,6 +177,9 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 {
 	const Node *stmt = pstmt->utilityStmt;
 
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearse_utility(stmt);
+
 	/* the most frequent commands, of which nothing is wanted */
 	if (IsA(stmt, ExecuteStmt) || IsA(stmt, TransactionStmt) ||
 		!sg_utility_wants(stmt))
@@ -183,6 +188,9 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	else
 		watched_utility(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
+
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearsed_utility(stmt, qc);
 }
 
 static void
@@ -194,6 +202,8 @@ sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
 	{
 		if (unlikely(prev_object_access_hook != NULL))
 			(*prev_object_access_hook) (access, classId, objectId, subId, arg);
+		if (unlikely(sg_rehearsal != NULL) && access == OAT_FUNCTION_EXECUTE)
+			sg_rehearse_function(objectId);
 		return;
 	}
 	if (prev_object_access_hook)

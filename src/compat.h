@@ -74,6 +74,18 @@ sg_merge_condition(Query *query)
 #endif
 }
 
+/* Make a Query no MERGE. */
+static inline void
+sg_forget_merge(Query *query)
+{
+	query->mergeActionList = NIL;
+#if PG_VERSION_NUM >= 170000
+	query->mergeJoinCondition = NULL;
+#else
+	query->mergeUseOuterJoin = false;
+#endif
+}
+
 /* Does an action of MERGE act on rows that the ON has matched? */
 static inline bool
 sg_merge_matched(MergeAction *action)
@@ -304,6 +316,20 @@ sg_stops_enforcing(const AlterTableCmd *cmd)
 	return cmd->subtype == AT_AlterConstraint && alter->alterEnforceability &&
 		!alter->is_enforced ? alter->conname : NULL;
 }
+#endif
+
+/*
+ * 18 runs portals and plans once, without being asked.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_executor_run_all(desc) \
+	ExecutorRun(desc, ForwardScanDirection, 0, true)
+#define sg_portal_run_all(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, false, true, dest, dest, qc)
+#else
+#define sg_executor_run_all(desc) ExecutorRun(desc, ForwardScanDirection, 0)
+#define sg_portal_run_all(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, false, dest, dest, qc)
 #endif
 
 #endif							/* SG_COMPAT_H */

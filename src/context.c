@@ -454,12 +454,16 @@ sg_relation_is_exempt(Oid relid)
  * parameters, which are no sign of nesting.  To count levels in the executor
  * hooks would cost every statement of every session something, and could
  * not see what runs in no executor, such as deferred triggers at commit.
+ *
+ * What is rehearsed counts as sent by the client, wherever the rehearsal was
+ * called.
  */
 bool
 sg_is_top_level(void)
 {
 	for (ErrorContextCallback *context = error_context_stack;
-		 context != NULL; context = context->previous)
+		 context != NULL && context != sg_top_context;
+		 context = context->previous)
 	{
 		if (context->callback != ParamsErrorCallback)
 			return false;

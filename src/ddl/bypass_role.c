@@ -130,12 +130,14 @@ report_write(const char *command, Oid relid, const SgSource *source)
 {
 	List	   *decisions;
 
-	if (is_reported(relid))
+	if (is_reported(relid) && sg_capture == NULL)
 		return;
 	decisions = sg_decide(list_make1(make_write_finding(command, relid)));
 	if (decisions == NIL)
 		return;
 	sg_deliver(decisions, source, false);
+	if (sg_capture != NULL)
+		return;					/* the client has not been told */
 	reported_lxid = SG_MY_LXID;
 	reported_level = ((SgDecision *) linitial(decisions))->level;
 }

@@ -396,7 +396,7 @@ sg_lock_timeout_before(SgUtility *utility)
 	SgDecision *worst = NULL;
 	ListCell   *lc;
 
-	if (LockTimeout != 0)
+	if (sg_lock_timeout_meant() != 0)
 		return;
 	collect(&locks, utility->pstmt->utilityStmt);
 	foreach(lc, locks.tables)
@@ -419,7 +419,7 @@ sg_lock_timeout_access(SgUtility *utility, ObjectAccessType access,
 	Oid			relid;
 
 	if ((access != OAT_DROP && access != OAT_POST_ALTER) || utility == NULL ||
-		LockTimeout != 0 ||
+		sg_lock_timeout_meant() != 0 ||
 		(utility->trial != NULL && utility->trial->locked))
 		return;
 	relid = sg_locked_by_event(utility->pstmt->utilityStmt, access, classId,
