@@ -75,6 +75,14 @@ extern const int sg_num_areas;
 
 extern LWLock *sg_lock(SgLockId id);
 
+/* A counter as the file keeps it, known by its name. */
+typedef struct SgCountItem
+{
+	char		name[NAMEDATALEN];
+	uint64		count;
+	int64		last_seen;		/* TimestampTz, 0: never or not known */
+} SgCountItem;
+
 /* ---------------- the areas ---------------- */
 
 extern Size sg_findings_size(void);
@@ -91,5 +99,11 @@ extern void sg_upserts_startup(void);
 extern void *sg_upserts_snapshot(uint64 *nitems, bool alone);
 extern void sg_upserts_restore(void *items, uint64 nitems);
 extern void sg_upserts_reset(void);
+
+extern Size sg_counters_size(void);
+extern void sg_counters_startup(void);
+extern void *sg_counters_snapshot(uint64 *nitems, bool alone);
+extern void sg_counters_restore(void *items, uint64 nitems);
+extern void sg_counters_reset(void);
 
 #endif							/* SG_AREA_H */

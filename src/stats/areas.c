@@ -38,6 +38,12 @@ const SgArea sg_areas[] = {
 		.snapshot = sg_upserts_snapshot, .restore = sg_upserts_restore,
 		.reset = sg_upserts_reset
 	},
+	{
+		.name = "counters", .version = 1, .item_size = sizeof(SgCountItem),
+		.size = sg_counters_size, .startup = sg_counters_startup,
+		.snapshot = sg_counters_snapshot, .restore = sg_counters_restore,
+		.reset = sg_counters_reset
+	},
 };
 
 const int	sg_num_areas = lengthof(sg_areas);

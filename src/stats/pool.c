@@ -18,3 +18,13 @@ void
 sg_pool_sample(TimestampTz now)
 {
 }
+
+void
+sg_pool_authenticated(int status)
+{
+}
+
+void
+sg_pool_log(const ErrorData *edata)
+{
+}

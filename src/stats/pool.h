@@ -10,10 +10,13 @@
 #ifndef SG_POOL_H
 #define SG_POOL_H
 
+#include "utils/elog.h"
 #include "utils/timestamp.h"
 
 /* ---------------- stats/pool.c ---------------- */
 
+extern void sg_pool_authenticated(int status);
+extern void sg_pool_log(const ErrorData *edata);
 extern void sg_pool_sample(TimestampTz now);
 
 #endif							/* SG_POOL_H */
