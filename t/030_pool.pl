@@ -270,7 +270,8 @@ sub timeouts { return $monitor->rows('SELECT timeouts FROM safeguard.pool_stats(
 my $timeouts = timeouts();
 my $session = connection();
 $session->query('SELECT 1/0');
-$session->query('CREATE TABLE taken (a int); BEGIN; LOCK TABLE taken');
+$session->query('CREATE TABLE taken (a int)');
+$session->query('BEGIN; LOCK TABLE taken');
 my $waiter = connection();
 my $error = $waiter->query('BEGIN; LOCK TABLE taken NOWAIT')->{error};
 $waiter->query('ROLLBACK');
