@@ -17,6 +17,7 @@
 #include "stats/area.h"
 #include "stats/findings.h"
 #include "stats/upserts.h"
+#include "stats/watched.h"
 
 #define TRANCHE	"safeguard"
 
@@ -37,6 +38,12 @@ const SgArea sg_areas[] = {
 		.size = sg_upserts_size, .startup = sg_upserts_startup,
 		.snapshot = sg_upserts_snapshot, .restore = sg_upserts_restore,
 		.reset = sg_upserts_reset
+	},
+	{
+		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
+		.size = sg_watched_size, .startup = sg_watched_startup,
+		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
+		.reset = sg_watched_reset
 	},
 };
 
