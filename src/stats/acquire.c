@@ -22,6 +22,7 @@
 
 /* its headers need not be there: libpq-be.h keeps the places of its fields */
 #undef ENABLE_GSS
+#undef USE_OPENSSL
 
 #include "access/xact.h"
 #include "libpq/libpq-be.h"

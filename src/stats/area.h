@@ -125,4 +125,10 @@ extern void *sg_history_snapshot(uint64 *nitems, bool alone);
 extern void sg_history_restore(void *items, uint64 nitems);
 extern void sg_history_reset(void);
 
+extern Size sg_watched_size(void);
+extern void sg_watched_startup(void);
+extern void *sg_watched_snapshot(uint64 *nitems, bool alone);
+extern void sg_watched_restore(void *items, uint64 nitems);
+extern void sg_watched_reset(void);
+
 #endif							/* SG_AREA_H */

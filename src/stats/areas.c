@@ -18,6 +18,7 @@
 #include "stats/findings.h"
 #include "stats/pool.h"
 #include "stats/upserts.h"
+#include "stats/watched.h"
 
 #define TRANCHE	"safeguard"
 
@@ -62,6 +63,12 @@ const SgArea sg_areas[] = {
 		.size = sg_history_bytes, .startup = sg_history_startup,
 		.snapshot = sg_history_snapshot, .restore = sg_history_restore,
 		.reset = sg_history_reset
+	},
+	{
+		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
+		.size = sg_watched_size, .startup = sg_watched_startup,
+		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
+		.reset = sg_watched_reset
 	},
 };
 
