@@ -210,9 +210,16 @@ examine(void *arg)
 	Node	   *stmt = exam->stmt->raw->stmt;
 
 	if (sg_is_utility(stmt))
+	{
+		ErrorData  *error;
+
 		add_rows(exam, sg_script_utility(&exam->check->script,
 										 copyObject(stmt), text,
-										 exam->stmt->len), SG_LEVEL_ERROR);
+										 exam->stmt->len, &error),
+				 SG_LEVEL_ERROR);
+		if (error != NULL)
+			ReThrowError(error);
+	}
 	exam->analyzed = false;
 	if (IsA(stmt, PrepareStmt))
 		look_at_inner(exam, ((PrepareStmt *) stmt)->query,

@@ -268,17 +268,19 @@ sg_script_end(SgScript *script)
 
 /*
  * What the rules say of a utility statement of the script, after what has
- * come before it.
+ * come before it.  Sets "error" to what has kept them from saying more.
  */
 List *
-sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len)
+sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len,
+				  ErrorData **error)
 {
-	List	   *dropped = NIL;
+	SgUtilityReview review = {.stmt = stmt,.sql = sql,.len = len};
 	List	   *findings = NIL;
 	MemoryContext caller;
 	ListCell   *lc;
 
-	foreach(lc, sg_try_utility(stmt, sql, 0, len, &dropped))
+	*error = sg_contained(sg_try_utility, &review);
+	foreach(lc, review.findings)
 	{
 		const SgFinding *finding = lfirst(lc);
 
@@ -290,7 +292,7 @@ sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len)
 			note(script, &script->locked, finding->relid);
 	}
 	caller = MemoryContextSwitchTo(script->context);
-	script->gone = list_concat(script->gone, dropped);
+	script->gone = list_concat(script->gone, review.dropped);
 	MemoryContextSwitchTo(caller);
 	return findings;
 }

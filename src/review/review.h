@@ -88,8 +88,19 @@ extern bool sg_is_utility(const Node *stmt);
 /* findings about a utility statement that is not executed: SgFinding */
 extern List *sg_review_utility(Node *stmt, const char *sql, int location,
 							   int len);
-extern List *sg_try_utility(Node *stmt, const char *sql, int location, int len,
-							List **dropped);
+
+/* The same in pieces: what is known when an error comes, is known. */
+typedef struct SgUtilityReview
+{
+	Node	   *stmt;
+	const char *sql;
+	int			location;
+	int			len;
+	List	   *findings;		/* out: of SgFinding */
+	List	   *dropped;		/* out: OIDs of relations that it would drop */
+} SgUtilityReview;
+
+extern void sg_try_utility(void *arg);
 
 /* ---------------- follow.c ---------------- */
 
@@ -108,7 +119,7 @@ typedef struct SgScript
 
 extern void sg_script_begin(SgScript *script);
 extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
-							   int len);
+							   int len, ErrorData **error);
 extern void sg_script_follow(SgScript *script, Node *stmt);
 extern void sg_script_end(SgScript *script);
 
