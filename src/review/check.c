@@ -42,7 +42,6 @@ typedef struct Check
 	SgReview	review;
 	const char *sql;
 	SgScript	script;
-	bool		changes;		/* it has come past DDL */
 	List	   *prepared;		/* names that it prepares: char * */
 	MemoryContext lasting;		/* of the list */
 } Check;
@@ -52,7 +51,7 @@ typedef struct Examination
 {
 	Check	   *check;
 	SgScriptStatement *stmt;
-	bool		analyzed;		/* out: it is right, as far as can be told */
+	bool		analyzed;		/* out: it is right, the rules look at it */
 	List	   *rows;			/* out: SgReviewRow */
 } Examination;
 
@@ -98,7 +97,6 @@ parameter_types(const char *text, List *names, int *ntypes)
 static void
 add_rows(Examination *exam, List *findings, SgLevel highest)
 {
-	exam->analyzed = true;
 	exam->rows = list_concat(exam->rows, sg_review_rows(findings, highest));
 }
 
@@ -220,7 +218,6 @@ examine(void *arg)
 		if (error != NULL)
 			ReThrowError(error);
 	}
-	exam->analyzed = false;
 	if (IsA(stmt, PrepareStmt))
 		look_at_inner(exam, ((PrepareStmt *) stmt)->query,
 					  ((PrepareStmt *) stmt)->argtypes);
@@ -248,7 +245,7 @@ follow(Check *check, Node *stmt)
 	}
 	else if (IsA(stmt, DoStmt) || IsA(stmt, CallStmt) ||
 			 GetCommandLogLevel(stmt) == LOGSTMT_DDL)
-		check->changes = true;
+		check->review.hint = PREVIEW_HINT;
 }
 
 /* ---------------- the function ---------------- */
@@ -262,14 +259,24 @@ put(Check *check, SgReviewRow *row)
 }
 
 static void
-put_failure(Check *check, const Examination *exam, const ErrorData *edata)
+put_failure(Check *check, const Examination *exam, ErrorData *edata)
 {
+	SgReviewRow *row;
+
 	/* no verdict on the statement: somebody else has a lock */
 	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(unconstify(ErrorData *, edata));
-	put(check, sg_review_error_row("analyze", edata, check->review.text,
-								   check->changes ? PREVIEW_HINT : NULL));
+		ReThrowError(edata);
+	row = sg_review_error_row("analyze", edata, check->review.text,
+							  check->review.hint);
+	if (exam->analyzed)
+	{
+		/* the statement is right, and a rule has failed: enforcing goes on */
+		row->level = sg_level_name(SG_LEVEL_RECORD);
+		row->message = psprintf("statement was not judged: %s", row->message);
+		row->hint = NULL;
+	}
+	put(check, row);
 }
 
 static void
@@ -300,10 +307,11 @@ check_statement(Check *check, SgScriptStatement *stmt)
 		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
-	if (copy != NULL && IsA(copy, DoStmt))
-		sg_review_do(&check->review, (DoStmt *) copy);
 	if (copy != NULL)
+	{
+		sg_review_inline(&check->review, copy);
 		follow(check, copy);
+	}
 }
 
 /*
