@@ -300,8 +300,8 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	}
 
 	/* analysis scribbles on the tree */
-	copy = sg_is_utility(stmt->raw->stmt) ||
-		IsA(stmt->raw->stmt, SelectStmt) ? copyObject(stmt->raw->stmt) : NULL;
+	copy = sg_script_follows(stmt->raw->stmt) ?
+		copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
