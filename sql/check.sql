@@ -108,6 +108,25 @@ PREPARE ready(int) AS UPDATE points SET name = 'x' WHERE id IN (SELECT p.id FROM
 SELECT statement, rule, level, "position" FROM safeguard.check('SELECT 1; EXECUTE ready(1)');
 DEALLOCATE ready;
 
+-- the bodies of functions of language sql; those of PL/pgSQL are read when they exist
+SELECT statement, rule, message, substr(s, "position", 12) AS at FROM (VALUES ($$
+CREATE FUNCTION f(scope int, INOUT x text) LANGUAGE sql AS $x$
+    SELECT 1;
+    UPDATE points SET name = x WHERE id IN (SELECT p.id FROM points p WHERE p.system_id = f.scope);
+    DELETE FROM totals WHERE id = $1 AND host = x;
+    SELECT nix $x$;
+CREATE FUNCTION g(int) RETURNS void LANGUAGE sql BEGIN ATOMIC
+    DELETE FROM totals WHERE id = $1;
+    DELETE FROM totals;
+END;
+CREATE FUNCTION h(x int) RETURNS int RETURN (SELECT n + x FROM totals);
+CREATE FUNCTION i() RETURNS void LANGUAGE sql SET search_path = pg_catalog AS 'DELETE FROM totals; DELETE FROM review.totals';
+CREATE FUNCTION j() RETURNS void LANGUAGE sql AS 'SELEC 1';
+CREATE FUNCTION k(anyelement) RETURNS void LANGUAGE sql AS 'SELECT nix';
+CREATE FUNCTION l() RETURNS void LANGUAGE plpgsql AS 'BEGIN DELETE FROM totals; END';
+CREATE FUNCTION m() RETURNS void LANGUAGE sql AS 'CREATE TEMP TABLE w AS SELECT 1 AS a; DELETE FROM w WHERE a = 1';
+$$)) v(s), safeguard.check(s);
+
 -- C10: parameters
 SELECT statement, rule, level FROM safeguard.check(
     'UPDATE points SET name = $2 WHERE id IN (SELECT p.id FROM points p WHERE p.system_id = $1); DELETE FROM totals WHERE id = $1 AND host = $2');

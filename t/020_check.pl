@@ -227,9 +227,10 @@ sub differences
 	for my $key (sort keys %row)
 	{
 		my ($level) = $key =~ /^(\w+): /;
-		# PREPARE runs nothing, and the server's own error may come first;
-		# of several rejections the first is seen
-		next if $sql =~ /^\s*prepare\b/i || $server_error;
+		# PREPARE and CREATE FUNCTION run nothing, and the server's own error
+		# may come first; of several rejections the first is seen
+		next if $sql =~ /^\s*(?:prepare|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b/i;
+		next if $server_error;
 		next if $level eq 'error' && $rejected;
 		next if $sql =~ /^\s*do\b/i && $rejected;
 		push @differences, "only check says: $key";

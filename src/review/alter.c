@@ -119,6 +119,38 @@ try_drop_constraint(SgUtility *utility, Relation rel, AlterTableCmd *cmd)
 /* ---------------- the others ---------------- */
 
 /*
+ * The number of a column that this command does not drop, or
+ * InvalidAttrNumber.
+ */
+AttrNumber
+sg_trial_column(SgUtility *utility, Oid relid, const char *name)
+{
+	const SgDrops *drops = utility->trial->drops;
+	AttrNumber	attnum = get_attnum(relid, name);
+
+	if (drops != NULL && attnum > 0 &&
+		sg_drops_have(drops, RelationRelationId, relid, attnum))
+		return InvalidAttrNumber;
+	return attnum;
+}
+
+/*
+ * Is the column one that only its parent can change?
+ */
+static bool
+is_inherited(Oid relid, const char *name)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
+	bool		inherited;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	inherited = ((Form_pg_attribute) GETSTRUCT(tuple))->attinhcount > 0;
+	ReleaseSysCache(tuple);
+	return inherited;
+}
+
+/*
  * Constraints with an index that come with a new column.
  */
 static bool
@@ -127,7 +159,8 @@ try_add_column(SgUtility *utility, Relation rel, AlterTableCmd *cmd)
 	ColumnDef  *def = (ColumnDef *) cmd->def;
 	ListCell   *lc;
 
-	if (get_attnum(RelationGetRelid(rel), def->colname) != InvalidAttrNumber)
+	if (sg_trial_column(utility, RelationGetRelid(rel),
+						def->colname) != InvalidAttrNumber)
 		return cmd->missing_ok;
 	foreach(lc, def->constraints)
 	{
@@ -151,9 +184,8 @@ try_attach(SgUtility *utility, Relation rel, AlterTableCmd *cmd)
 		!sg_owns_relation(partition, GetUserId()) ||
 		get_rel_relispartition(partition))
 		return false;
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
 		sg_trial_attach(utility, rel, partition);
-	return true;
 }
 
 static bool
@@ -195,8 +227,10 @@ try_member(SgUtility *utility, AlterTableStmt *stmt, Oid relid, bool named)
 		{
 			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
+			if (possible && named && cmd->subtype == AT_AlterColumnType)
+				possible = !is_inherited(relid, cmd->name);
 			if (possible && (named || recurses(cmd)))
-				possible = sg_trial_rewrite(rel, cmd, &rewrite);
+				possible = sg_trial_rewrite(utility, rel, cmd, &rewrite);
 		}
 	}
 	if (rel != NULL)
@@ -234,6 +268,10 @@ try_files(SgUtility *utility, AlterTableStmt *stmt, Oid relid)
 
 	foreach(lc, stmt->cmds)
 		descends = descends || recurses(lfirst_node(AlterTableCmd, lc));
+	/* children must not be left as they are */
+	if (descends && !stmt->relation->inh &&
+		find_inheritance_children(relid, NoLock) != NIL)
+		return false;
 	relids = descends && stmt->relation->inh ?
 		find_all_inheritors(relid, NoLock, NULL) : list_make1_oid(relid);
 	foreach(lc, relids)

@@ -19,6 +19,7 @@
 #include "commands/defrem.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/parse_target.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -123,6 +124,17 @@ sg_trial_builds(SgUtility *utility, Relation rel, const SgBuild *build,
 	}
 }
 
+static const char *
+element_name(const IndexElem *element)
+{
+	const char *name = element->indexcolname;
+
+	if (name == NULL)
+		name = element->name != NULL ? element->name :
+			FigureIndexColname(element->expr);
+	return name != NULL ? name : "expr";
+}
+
 /*
  * The columns of an index.  Returns false if one of them is not there.
  */
@@ -139,9 +151,7 @@ element_names(Relation rel, List *elements, List **names, bool *plain)
 			*plain = false;
 		else if (get_attnum(RelationGetRelid(rel), element->name) <= 0)
 			return false;
-		*names = lappend(*names, element->indexcolname != NULL ?
-						 element->indexcolname : element->name != NULL ?
-						 element->name : "expr");
+		*names = lappend(*names, unconstify(char *, element_name(element)));
 	}
 	return true;
 }
@@ -158,8 +168,12 @@ add_key(SgUtility *utility, Oid table, List *columns, const char *constraint)
 	key->table = table;
 	key->constraint = constraint;
 	foreach(lc, columns)
-		key->columns = bms_add_member(key->columns,
-									  Max(get_attnum(table, lfirst(lc)), 0));
+	{
+		/* 0: a new one, which no statement that has been seen is about */
+		AttrNumber	attnum = sg_trial_column(utility, table, lfirst(lc));
+
+		key->columns = bms_add_member(key->columns, Max(attnum, 0));
+	}
 	utility->trial->keys = lappend(utility->trial->keys, key);
 }
 
@@ -249,6 +263,20 @@ constraint_columns(SgUtility *utility, Relation rel, Constraint *constraint,
 }
 
 /*
+ * Is there a relation of the name, which this command does not drop?
+ */
+static bool
+is_taken(SgUtility *utility, Relation rel, const char *name)
+{
+	Oid			relid = name == NULL ? InvalidOid :
+		get_relname_relid(name, RelationGetNamespace(rel));
+
+	return OidIsValid(relid) &&
+		(utility->trial->drops == NULL ||
+		 !sg_drops_have(utility->trial->drops, RelationRelationId, relid, 0));
+}
+
+/*
  * ALTER TABLE adds a constraint that has an index.
  */
 bool
@@ -265,7 +293,8 @@ sg_trial_key(SgUtility *utility, Relation rel, Constraint *constraint,
 	if (constraint->indexname != NULL)
 		return OidIsValid(get_relname_relid(constraint->indexname,
 											RelationGetNamespace(rel)));
-	if (!constraint_columns(utility, rel, constraint, column, &columns))
+	if (is_taken(utility, rel, constraint->conname) ||
+		!constraint_columns(utility, rel, constraint, column, &columns))
 		return false;
 	choose_name(&build, constraint->conname, columns, true);
 	if (build.unique)
@@ -331,18 +360,43 @@ index_columns(Relation index)
 }
 
 /*
+ * Has the table all columns of its parent-to-be?
+ */
+static bool
+has_columns(Relation partition, Relation parent)
+{
+	TupleDesc	desc = RelationGetDescr(parent);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute wanted = TupleDescAttr(desc, i);
+		AttrNumber	attnum;
+
+		if (wanted->attisdropped)
+			continue;
+		attnum = get_attnum(RelationGetRelid(partition),
+							NameStr(wanted->attname));
+		if (attnum <= 0 ||
+			TupleDescAttr(RelationGetDescr(partition),
+						  attnum - 1)->atttypid != wanted->atttypid)
+			return false;
+	}
+	return true;
+}
+
+/*
  * A table becomes a partition, and gets each index that it lacks.  One that
  * is partitioned itself is not looked at.
  */
-void
+bool
 sg_trial_attach(SgUtility *utility, Relation rel, Oid partition)
 {
 	Relation	child = try_relation_open(partition, AccessShareLock);
 	List	   *used = NIL;
 	ListCell   *lc;
 
-	if (child == NULL)
-		return;
+	if (child == NULL || !has_columns(child, rel))
+		return false;
 	foreach(lc, child->rd_rel->relkind == RELKIND_RELATION ?
 			RelationGetIndexList(rel) : NIL)
 	{
@@ -362,4 +416,5 @@ sg_trial_attach(SgUtility *utility, Relation rel, Oid partition)
 		index_close(index, NoLock);
 	}
 	relation_close(child, NoLock);
+	return true;
 }

@@ -42,7 +42,6 @@ typedef struct Check
 	SgReview	review;
 	const char *sql;
 	SgScript	script;
-	bool		changes;		/* it has come past DDL */
 	List	   *prepared;		/* names that it prepares: char * */
 	MemoryContext lasting;		/* of the list */
 } Check;
@@ -52,7 +51,7 @@ typedef struct Examination
 {
 	Check	   *check;
 	SgScriptStatement *stmt;
-	bool		analyzed;		/* out: it is right, as far as can be told */
+	bool		analyzed;		/* out: it is right, the rules look at it */
 	List	   *rows;			/* out: SgReviewRow */
 } Examination;
 
@@ -98,7 +97,6 @@ parameter_types(const char *text, List *names, int *ntypes)
 static void
 add_rows(Examination *exam, List *findings, SgLevel highest)
 {
-	exam->analyzed = true;
 	exam->rows = list_concat(exam->rows, sg_review_rows(findings, highest));
 }
 
@@ -210,10 +208,16 @@ examine(void *arg)
 	Node	   *stmt = exam->stmt->raw->stmt;
 
 	if (sg_is_utility(stmt))
+	{
+		ErrorData  *error;
+
 		add_rows(exam, sg_script_utility(&exam->check->script,
 										 copyObject(stmt), text,
-										 exam->stmt->len), SG_LEVEL_ERROR);
-	exam->analyzed = false;
+										 exam->stmt->len, &error),
+				 SG_LEVEL_ERROR);
+		if (error != NULL)
+			ReThrowError(error);
+	}
 	if (IsA(stmt, PrepareStmt))
 		look_at_inner(exam, ((PrepareStmt *) stmt)->query,
 					  ((PrepareStmt *) stmt)->argtypes);
@@ -241,7 +245,7 @@ follow(Check *check, Node *stmt)
 	}
 	else if (IsA(stmt, DoStmt) || IsA(stmt, CallStmt) ||
 			 GetCommandLogLevel(stmt) == LOGSTMT_DDL)
-		check->changes = true;
+		check->review.hint = PREVIEW_HINT;
 }
 
 /* ---------------- the function ---------------- */
@@ -255,14 +259,24 @@ put(Check *check, SgReviewRow *row)
 }
 
 static void
-put_failure(Check *check, const Examination *exam, const ErrorData *edata)
+put_failure(Check *check, const Examination *exam, ErrorData *edata)
 {
+	SgReviewRow *row;
+
 	/* no verdict on the statement: somebody else has a lock */
 	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(unconstify(ErrorData *, edata));
-	put(check, sg_review_error_row("analyze", edata, check->review.text,
-								   check->changes ? PREVIEW_HINT : NULL));
+		ReThrowError(edata);
+	row = sg_review_error_row("analyze", edata, check->review.text,
+							  check->review.hint);
+	if (exam->analyzed)
+	{
+		/* the statement is right, and a rule has failed: enforcing goes on */
+		row->level = sg_level_name(SG_LEVEL_RECORD);
+		row->message = psprintf("statement was not judged: %s", row->message);
+		row->hint = NULL;
+	}
+	put(check, row);
 }
 
 static void
@@ -286,17 +300,18 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	}
 
 	/* analysis scribbles on the tree */
-	copy = sg_is_utility(stmt->raw->stmt) ||
-		IsA(stmt->raw->stmt, SelectStmt) ? copyObject(stmt->raw->stmt) : NULL;
+	copy = sg_script_follows(stmt->raw->stmt) ?
+		copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
-	if (copy != NULL && IsA(copy, DoStmt))
-		sg_review_do(&check->review, (DoStmt *) copy);
 	if (copy != NULL)
+	{
+		sg_review_inline(&check->review, copy);
 		follow(check, copy);
+	}
 }
 
 /*

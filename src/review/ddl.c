@@ -355,52 +355,49 @@ try_command(SgUtility *utility, Node *stmt)
 }
 
 /*
- * What the rules say of a utility statement as the parser has made it: a list
- * of SgFinding, whose level has been decided.  Sets "dropped" to the OIDs of
- * relations that it would drop.
+ * Look at a utility statement as the parser has made it (SgUtilityReview).
+ * The level of each finding has been decided.
  */
-List *
-sg_try_utility(Node *stmt, const char *sql, int location, int len,
-			   List **dropped)
+void
+sg_try_utility(void *arg)
 {
+	SgUtilityReview *review = (SgUtilityReview *) arg;
 	SgUtility	utility = {0};
 	SgTrial		trial = {0};
 	PlannedStmt *pstmt;
-	int			before;
 
-	if (!sg_enabled || sg_process_is_exempt() || !sg_utility_wants(stmt))
-		return NIL;
+	if (!sg_enabled || sg_process_is_exempt() ||
+		!sg_utility_wants(review->stmt))
+		return;
 
 	pstmt = makeNode(PlannedStmt);
 	pstmt->commandType = CMD_UTILITY;
-	pstmt->utilityStmt = stmt;
-	pstmt->stmt_location = location;
-	pstmt->stmt_len = len;
+	pstmt->utilityStmt = review->stmt;
+	pstmt->stmt_location = review->location;
+	pstmt->stmt_len = review->len;
 	utility.pstmt = pstmt;
-	utility.query_string = sql;
+	utility.query_string = review->sql;
 	utility.context = CurrentMemoryContext;
 	utility.trial = &trial;
 
 	sg_utility_before(&utility);
-	before = list_length(trial.findings);
-	if (try_command(&utility, stmt))
-	{
-		sg_utility_judge(&utility);
-		if (trial.drops != NULL)
-			*dropped = sg_drops_relations(trial.drops);
-	}
-	else
-		trial.findings = list_truncate(trial.findings, before);
-	return trial.findings;
+	review->findings = list_copy(trial.findings);
+	if (!try_command(&utility, review->stmt))
+		return;
+	sg_utility_judge(&utility);
+	review->findings = trial.findings;
+	if (trial.drops != NULL)
+		review->dropped = sg_drops_relations(trial.drops);
 }
 
 /*
- * The same, of a statement by itself.
+ * What the rules say of a utility statement by itself.
  */
 List *
 sg_review_utility(Node *stmt, const char *sql, int location, int len)
 {
-	List	   *dropped = NIL;
+	SgUtilityReview review = {stmt, sql, location, len};
 
-	return sg_try_utility(stmt, sql, location, len, &dropped);
+	sg_try_utility(&review);
+	return review.findings;
 }

@@ -213,8 +213,7 @@ sg_trial_reassign_owned(SgUtility *utility, ReassignOwnedStmt *stmt)
 		return false;
 	foreach(lc, roleids)
 	{
-		foreach(lc2, lfirst_oid(lc) == newrole ? NIL :
-				dependents_of_role(lfirst_oid(lc)))
+		foreach(lc2, dependents_of_role(lfirst_oid(lc)))
 		{
 			const ObjectAddress *object = lfirst(lc2);
 

@@ -70,6 +70,7 @@ typedef struct SgReview
 	const char *text;			/* that locations refer to, or NULL */
 	int			chars;			/* characters before text; -1: not known */
 	bool		bypassed;		/* see sg_review_find */
+	const char *hint;			/* about what does not analyse, or NULL */
 } SgReview;
 
 extern void sg_review_put(SgReview *review, const SgReviewRow *row);
@@ -88,8 +89,19 @@ extern bool sg_is_utility(const Node *stmt);
 /* findings about a utility statement that is not executed: SgFinding */
 extern List *sg_review_utility(Node *stmt, const char *sql, int location,
 							   int len);
-extern List *sg_try_utility(Node *stmt, const char *sql, int location, int len,
-							List **dropped);
+
+/* The same in pieces: what is known when an error comes, is known. */
+typedef struct SgUtilityReview
+{
+	Node	   *stmt;
+	const char *sql;
+	int			location;
+	int			len;
+	List	   *findings;		/* out: of SgFinding */
+	List	   *dropped;		/* out: OIDs of relations that it would drop */
+} SgUtilityReview;
+
+extern void sg_try_utility(void *arg);
 
 /* ---------------- follow.c ---------------- */
 
@@ -108,7 +120,8 @@ typedef struct SgScript
 
 extern void sg_script_begin(SgScript *script);
 extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
-							   int len);
+							   int len, ErrorData **error);
+extern bool sg_script_follows(Node *stmt);
 extern void sg_script_follow(SgScript *script, Node *stmt);
 extern void sg_script_end(SgScript *script);
 
@@ -141,15 +154,6 @@ typedef struct SgBody
 	void	   *compiled;		/* PL/pgSQL: its PLpgSQL_function */
 } SgBody;
 
-/* ---------------- check_function.c ---------------- */
-
-extern void sg_review_do(SgReview *review, DoStmt *stmt);
-extern void sg_review_function(SgReview *review, Oid function, Oid relation);
-
-/* ---------------- check_functions.c ---------------- */
-
-extern bool sg_may_see_function(Oid function);
-
 /* ---------------- functions.c ---------------- */
 
 extern SgBody *sg_body_open(Oid function, Oid relation);
@@ -173,5 +177,44 @@ typedef struct SgPlpgsqlScope
 } SgPlpgsqlScope;
 
 extern void sg_plpgsql_parser_setup(ParseState *pstate, void *arg);
+
+/* ---------------- body.c ---------------- */
+
+/* A body that is reviewed, and the statement of it that is looked at. */
+typedef struct SgBodyReview
+{
+	SgReview   *review;
+	void		(*open) (struct SgBodyReview *br);	/* sets body, or nothing */
+	void		(*settings) (struct SgBodyReview *br);	/* puts those of the
+														 * function into force */
+	SgBody	   *body;
+	Oid			function;		/* of check_function() */
+	Oid			relation;		/* whose rows NEW and OLD are */
+	int			ntables;		/* for which it is reviewed one after another */
+	Node	   *created;		/* CREATE FUNCTION in a script */
+	const char *source;			/* of a body in a script, or NULL */
+	const char *outer;			/* text of the statement it is in, or NULL */
+	int			outer_chars;	/* characters before that */
+	int			base;			/* characters before the body; -1: not known */
+	bool		lenient;		/* what does not analyse is no row */
+	SgBodyStatement *stmt;
+	List	   *rows;			/* of it: SgReviewRow */
+	List	   *seen;			/* rows that have been returned */
+	List	   *failed;			/* numbers of statements, once for each table */
+} SgBodyReview;
+
+extern void sg_review_body(SgBodyReview *br, bool numbered);
+
+/* ---------------- inline.c ---------------- */
+
+extern void sg_review_inline(SgReview *review, Node *stmt);
+
+/* ---------------- check_function.c ---------------- */
+
+extern void sg_review_function(SgReview *review, Oid function, Oid relation);
+
+/* ---------------- check_functions.c ---------------- */
+
+extern bool sg_may_see_function(Oid function);
 
 #endif							/* SG_REVIEW_H */

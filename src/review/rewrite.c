@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -272,11 +273,18 @@ find_rebuilt(Relation rel, AttrNumber attnum, Oid type, Oid collation,
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool		stays = index_stays(index, att, type, collation);
 
-		if (!index_stays(index, att, type, collation))
-			rewrite->indexes = list_append_unique_oid(rewrite->indexes,
-													  lfirst_oid(lc));
 		index_close(index, NoLock);
+		if (stays || list_member_oid(rewrite->indexes, lfirst_oid(lc)))
+			continue;
+		/* those of constraints come first */
+		if (OidIsValid(get_index_constraint(lfirst_oid(lc))))
+			rewrite->indexes = list_insert_nth_oid(rewrite->indexes,
+												   rewrite->nconstraints++,
+												   lfirst_oid(lc));
+		else
+			rewrite->indexes = lappend_oid(rewrite->indexes, lfirst_oid(lc));
 	}
 }
 
@@ -310,7 +318,8 @@ changes_type(Relation rel, AlterTableCmd *cmd, SgRewrite *rewrite)
  * the one named.
  */
 bool
-sg_trial_rewrite(Relation rel, AlterTableCmd *cmd, SgRewrite *rewrite)
+sg_trial_rewrite(SgUtility *utility, Relation rel, AlterTableCmd *cmd,
+				 SgRewrite *rewrite)
 {
 	ColumnDef  *def = (ColumnDef *) cmd->def;
 	char		persistence = rel->rd_rel->relpersistence;
@@ -319,8 +328,9 @@ sg_trial_rewrite(Relation rel, AlterTableCmd *cmd, SgRewrite *rewrite)
 		return changes_type(rel, cmd, rewrite);
 	if (cmd->subtype == AT_AddColumn)
 	{
-		if (get_attnum(RelationGetRelid(rel),
-					   def->colname) == InvalidAttrNumber && fills_rows(def))
+		if (sg_trial_column(utility, RelationGetRelid(rel),
+							def->colname) == InvalidAttrNumber &&
+			fills_rows(def))
 			rewrite->table = true;
 	}
 	else if (cmd->subtype == AT_SetLogged)

@@ -32,6 +32,8 @@ extern bool sg_trial_reassign_owned(SgUtility *utility,
 
 /* ---------------- alter.c ---------------- */
 
+extern AttrNumber sg_trial_column(SgUtility *utility, Oid relid,
+								  const char *name);
 extern bool sg_trial_alter_table(SgUtility *utility, AlterTableStmt *stmt);
 extern bool sg_trial_alter_domain(SgUtility *utility, AlterDomainStmt *stmt);
 
@@ -42,10 +44,11 @@ typedef struct SgRewrite
 {
 	bool		table;			/* all rows are written again */
 	List	   *indexes;		/* OIDs of indexes that are built again */
+	int			nconstraints;	/* so many of them are of constraints */
 } SgRewrite;
 
-extern bool sg_trial_rewrite(Relation rel, AlterTableCmd *cmd,
-							 SgRewrite *rewrite);
+extern bool sg_trial_rewrite(SgUtility *utility, Relation rel,
+							 AlterTableCmd *cmd, SgRewrite *rewrite);
 
 /* ---------------- constraint.c ---------------- */
 
@@ -60,6 +63,6 @@ extern bool sg_trial_key(SgUtility *utility, Relation rel,
 						 Constraint *constraint, const char *column);
 extern void sg_trial_builds(SgUtility *utility, Relation rel,
 							const SgBuild *build, bool recurse);
-extern void sg_trial_attach(SgUtility *utility, Relation rel, Oid partition);
+extern bool sg_trial_attach(SgUtility *utility, Relation rel, Oid partition);
 
 #endif							/* SG_TRIAL_H */
