@@ -170,29 +170,34 @@ sub run_file
 
 # ---------------- comparing ----------------
 
-# What enforcing has said: by kind (WARNING, ERROR), with SQLSTATE and message.
+# What enforcing has said: by kind (WARNING, ERROR), with SQLSTATE and the texts
+# as psql shows them.
 sub enforced
 {
 	my ($output) = @_;
 	my @said;
-	my ($open, $context) = (0, 0);
+	my $field;
 	for my $line (split /\n/, $output)
 	{
 		if ($line =~ /^(WARNING|ERROR|NOTICE|INFO):  (\w{5}): (.*)/)
 		{
-			push @said, { kind => $1, state => $2, message => $3, inside => '' };
-			($open, $context) = (1, 0);
+			push @said,
+			  { kind => $1, state => $2, message => $3, detail => '', hint => '', context => '' };
+			$field = 'message';
 		}
-		elsif ($line =~ /^(DETAIL|HINT|LINE \d+|QUERY|CONTEXT|LOCATION|[A-Z]+ NAME): /)
+		elsif ($line =~ /^(DETAIL|HINT|CONTEXT):  (.*)/ && @said)
 		{
-			$context = $1 eq 'CONTEXT';
-			$open = 0;
+			$field = lc $1;
+			$said[-1]{$field} = $2;
 		}
-		elsif ($open)
+		elsif ($line =~ /^(?:LINE \d+|QUERY|LOCATION|[A-Z]+ NAME): /)
 		{
-			$said[-1]{message} .= "\n$line";
+			$field = undef;
 		}
-		$said[-1]{inside} .= $line if @said && $context;
+		elsif (defined $field)
+		{
+			$said[-1]{$field} .= "\n$line";
+		}
 	}
 	return grep { $_->{kind} =~ /WARNING|ERROR/ } @said;
 }
@@ -212,16 +217,25 @@ sub differences
 	  grep { $_->{kind} eq 'ERROR' && !$STATE{ $_->{state} } } @$said;
 	my $rejected = grep { $_->{kind} eq 'ERROR' } @$said;
 	my @rows = grep { $_->{rule} =~ $DML_RULE && $_->{level} ne 'record' } @$rows;
-	my %row = map { ("$_->{level}: $_->{message}" => 1) } @rows;
+	my %row = map { ("$_->{level}: $_->{message}" => $_) } @rows;
 
 	for my $said (grep { $STATE{ $_->{state} } } @$said)
 	{
 		my $level = $said->{kind} eq 'ERROR' ? 'error' : 'warning';
-		next if delete $row{"$level: $said->{message}"};
+		my $row = delete $row{"$level: $said->{message}"};
+		if ($row)
+		{
+			# a statement of which the server says the rest in its own error
+			next if $said->{message} =~ /no unique key serves/ && !$said->{hint};
+			push @differences,
+			  map { "other $_: " . ($row->{$_} // '') . "\n$said->{$_}" }
+			  grep { ($row->{$_} // '') ne $said->{$_} } qw(detail hint);
+			next;
+		}
 		# what a function that is called does is none of the statement
-		next if $said->{inside} && $sql !~ /^\s*do\b/i;
-		next if $said->{inside} =~ /function (?!inline_code_block)/;
-		next if $said->{inside} && $sql =~ /\bexecute\b/i;
+		next if $said->{context} && $sql !~ /^\s*do\b/i;
+		next if $said->{context} =~ /function (?!inline_code_block)/;
+		next if $said->{context} && $sql =~ /\bexecute\b/i;
 		push @differences, "check is silent: $level: $said->{message}";
 	}
 	for my $key (sort keys %row)
@@ -244,7 +258,7 @@ sub differences
 	  if $server_error
 	  && $server_error->{state} =~ /^42(?!501|P10|P07|710)/
 	  && $sql =~ /^\s*(?:insert|update|delete|merge|with|select)\b/i
-	  && !$server_error->{inside}
+	  && !$server_error->{context}
 	  && !grep { $_->{rule} eq 'analyze' || $_->{rule} eq 'syntax' } @$rows;
 	return @differences;
 }

@@ -198,7 +198,7 @@ extern bool sg_refuse(SgRefusal *refusal, const char *what, const char *why,
 extern bool sg_refuse_call(SgRefusal *refusal, const FuncCall *call);
 extern bool sg_refuse_target(SgRefusal *refusal, const RangeVar *name);
 extern bool sg_writes_foreign(Oid relid);
-extern void sg_refuse_foreign(const char *relation);
+extern void sg_refuse_foreign(Oid relid);
 
 /* ---------------- preview_count.c ---------------- */
 

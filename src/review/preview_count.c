@@ -93,7 +93,7 @@ get_hit(SgHitKind kind, CmdType operation, Relation rel)
 	}
 
 	if (sg_writes_foreign(RelationGetRelid(rel)))
-		sg_refuse_foreign(RelationGetRelationName(rel));
+		sg_refuse_foreign(RelationGetRelid(rel));
 
 	caller = MemoryContextSwitchTo(sg_rehearsal->work);
 	hit = palloc0(sizeof(SgHit));

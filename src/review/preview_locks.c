@@ -16,6 +16,7 @@
 
 #include "access/transam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -143,13 +144,19 @@ blocks(LOCKMODE mode)
 	return "";
 }
 
-/* A name as a statement may have it, with its schema. */
+/*
+ * A name as a statement may have it, with its schema; NULL if somebody has
+ * just dropped the table, which nothing prevents any more.
+ */
 static char *
 table_text(Oid relid)
 {
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	char	   *name = get_rel_name(relid);
 
-	return quote_qualified_identifier(schema, get_rel_name(relid));
+	if (schema == NULL || name == NULL)
+		return NULL;
+	return quote_qualified_identifier(schema, name);
 }
 
 /*
@@ -161,18 +168,23 @@ relation_text(const SgHeldLock *lock)
 	Oid			relid = lock->tag.locktag_field2;
 	char		relkind = get_rel_relkind(relid);
 	const char *mode = GetLockmodeName(DEFAULT_LOCKMETHOD, lock->mode);
+	char	   *table;
 
 	/* made by the script; or what stands and falls with its table */
-	if (relkind == '\0' || relkind == RELKIND_TOASTVALUE ||
+	if (relkind == '\0' ||
+		get_rel_namespace(relid) == PG_TOAST_NAMESPACE ||
 		get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		return NULL;
 	if ((relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX) &&
 		lock->mode < AccessExclusiveLock)
 		return NULL;
+	table = table_text(relid);
+	if (table == NULL)
+		return NULL;
 	if (relkind == RELKIND_SEQUENCE && lock->mode == RowExclusiveLock)
-		return psprintf("%s: %s (the sequence advances, and stays so)",
-						table_text(relid), mode);
-	return psprintf("%s: %s%s", table_text(relid), mode, blocks(lock->mode));
+		return psprintf("%s: %s (the sequence advances, and stays so)", table,
+						mode);
+	return psprintf("%s: %s%s", table, mode, blocks(lock->mode));
 }
 
 static char *

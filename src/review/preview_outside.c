@@ -122,6 +122,8 @@ sg_rehearse_function(Oid function)
 
 /* ---------------- foreign tables ---------------- */
 
+#define FOREIGN_DETAIL	"Another server may not take it back."
+
 /* Is it a foreign table, or has it got partitions or children that are? */
 bool
 sg_writes_foreign(Oid relid)
@@ -142,14 +144,24 @@ sg_writes_foreign(Oid relid)
 	return false;
 }
 
+/* A relation that sg_writes_foreign(), in words. */
+static char *
+foreign_write(Oid relid, const char *name)
+{
+	if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+		return psprintf("a write to foreign table \"%s\"", name);
+	return psprintf("a write to table \"%s\", which has foreign partitions or children",
+					name);
+}
+
 void
-sg_refuse_foreign(const char *relation)
+sg_refuse_foreign(Oid relid)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("safeguard.preview() cannot rehearse a write to foreign table \"%s\"",
-				   relation),
-			errdetail("Another server may not take it back."));
+			errmsg("safeguard.preview() cannot rehearse %s",
+				   foreign_write(relid, get_rel_name(relid))),
+			errdetail(FOREIGN_DETAIL));
 }
 
 bool
@@ -160,7 +172,6 @@ sg_refuse_target(SgRefusal *refusal, const RangeVar *name)
 	if (!OidIsValid(relid) || !sg_writes_foreign(relid))
 		return false;
 	refusal->location = name->location;
-	return sg_refuse(refusal, psprintf("a write to foreign table \"%s\"",
-									name->relname),
-				  "Another server may not take it back.", NULL);
+	return sg_refuse(refusal, foreign_write(relid, name->relname),
+					 FOREIGN_DETAIL, NULL);
 }

@@ -225,8 +225,9 @@ find_named(SgRehearsal *rehearsal, Node *stmt)
 			DatumGetCString(DirectFunctionCall1(regclassout,
 												ObjectIdGetDatum(rehearsed->relid)));
 	else
-		rehearsed->name = (char *) quote_qualified_identifier(name->schemaname,
-															  name->relname);
+		/* pstrdup, since it may be what it was given */
+		rehearsed->name = pstrdup(quote_qualified_identifier(name->schemaname,
+															 name->relname));
 	MemoryContextSwitchTo(caller);
 }
 
@@ -335,13 +336,13 @@ run_statement(SgRehearsal *rehearsal, SgScriptStatement *stmt, bool again)
 	find_named(rehearsal, node);
 	sg_preview_check_time();
 
-	/* analysis takes the INTO out of a SELECT */
 	makes_table = (IsA(node, SelectStmt) || IsA(node, CreateTableAsStmt)) &&
 		sg_named_relation(node) != NULL;
 
+	/* of a copy, since it is scribbled on */
 	InitializeQueryCompletion(&qc);
-	run_plans(plan_statement(rehearsal, stmt->raw, stmt->text), stmt->text,
-			  tag, &qc);
+	run_plans(plan_statement(rehearsal, copyObject(stmt->raw), stmt->text),
+			  stmt->text, tag, &qc);
 
 	rehearsed->rows = rows_of_tag(&qc, node, makes_table);
 	count_insert_source(rehearsal, node);
