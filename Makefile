@@ -2,7 +2,7 @@
 #
 # make                  build, for the server whose pg_config is found or given
 #                       as PG_CONFIG
-# make install          install it there
+# make install          install it there, with safeguard-review
 # make installcheck     test on a running server, preloaded or not
 # make check-shared     test what needs shared memory, on a server of its own
 # make check-preloaded  all regression tests, on a server of its own
@@ -64,6 +64,8 @@ ISOLATION = $(sort $(patsubst $(here)/specs/%.spec,%,$(wildcard $(here)/specs/*.
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=$(srcdir)/safeguard.conf
 TAP_TESTS = $(if $(wildcard $(here)/t/*.pl),1)
 
+SCRIPTS_built = safeguard-review
+
 EXTRA_CLEAN = tmp_check tmp_check_iso
 
 PG_CONFIG ?= pg_config
@@ -76,6 +78,13 @@ $(OBJS) $(OBJS:.o=.bc): $(wildcard $(here)/src/*.h $(here)/src/*/*.h)
 temp_regress = $(pg_regress_installcheck) --temp-instance=./tmp_check/$@ \
 	--outputdir=./tmp_check/$@.out --temp-config=$(srcdir)/safeguard.conf \
 	--dbname=$(CONTRIB_TESTDB)
+
+# script/safeguard-review runs from the tree; what is installed is one file
+safeguard-review: $(addprefix $(srcdir)/script/,safeguard-review review/assemble \
+		review/read.awk review/arrange.awk review/locate.awk review/report.awk)
+	$(srcdir)/script/review/assemble $< >$@.tmp
+	chmod 755 $@.tmp
+	mv $@.tmp $@
 
 .PHONY: check-shared check-preloaded prove-reject
 check-shared:

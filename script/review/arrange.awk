@@ -3,9 +3,13 @@
 # Part of safeguard-review, which puts it into awk; it knows bytes only (LC_ALL=C).
 # Prints a finding for each file that includes itself.  For a rehearsal makes
 # all.text, all files as one script, with all.stmts, and in all.map unit and
-# line of each line.
+# line of each line; and prints a finding for each file that ends in the middle
+# of a statement, which would swallow what follows.
 
 function esc(s) { gsub(/\\/, "\\\\&", s); gsub(/\t/, "\\t", s); return s }
+function found(u, where, rule, message) {
+	print u "\t" where "\tF\terror\t" rule "\t\\N\t\\N\t\\N\t" message "\t\\N\t\\N"
+}
 function visit(u,    k, c) {
 	state[u] = 1
 	for (k = 1; k <= kids[u]; k++) {
@@ -13,14 +17,14 @@ function visit(u,    k, c) {
 		if (!(c in state)) visit(c)
 		else if (state[c] == 1) {
 			cut[u, k] = 1
-			print u "\t" place[u, k] "\tF\terror\tinclude\t\\N\t\\N\t\\N\t" esc(name[c]) " includes itself\t\\N\t\\N"
+			found(u, place[u, k], "include", esc(name[c]) " includes itself")
 		}
 	}
 	state[u] = 2
 }
 function out(u, n, s) { print s >(work "all.text"); print u "\t" n >(work "all.map"); lines++ }
 function compose(u,    s, n, k, at, next_at, tail) {
-	if (++composed > 10000) { print "too many includes" >(work "broken"); exit }
+	if (++composed > 10000) exit 1
 	n = 0; k = 1
 	next_at = (getline at <(work u ".stmts")) > 0
 	while ((getline s <(work u ".text")) > 0) {
@@ -31,8 +35,10 @@ function compose(u,    s, n, k, at, next_at, tail) {
 		for (; k <= kids[u] && place[u, k] + 0 == n; k++) if (!((u, k) in cut)) compose(kid[u, k])
 	}
 	if ((getline tail <(work u ".end")) > 0) {
-		if (tail == "broken") { print name[u] ": the last statement does not end" >(work "broken"); exit }
-		out(u, n, ";")
+		if (sub(/^broken\t/, "", tail)) {
+			if (!(u in unfinished)) found(u, tail, "syntax", "the last statement does not end")
+			unfinished[u] = 1
+		} else out(u, n, ";")
 	}
 	close(work u ".stmts"); close(work u ".text"); close(work u ".end")
 }

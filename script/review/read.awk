@@ -12,12 +12,25 @@ function put(from, to, mark) {	# overwrite; bytes keep their places, see finish(
 }
 function marks(s) { gsub(/[\200-\277]/, "\002", s); gsub(/[^\002\r\t]/, "\001", s); return s }
 function blank(from, to) { put(from, to, marks(substr(line, from, to - from + 1))) }
-function column(at,    s) {
+function column(at,    s, n) {
 	if (at < col_at) { col_at = 1; col = 1 }
-	s = substr(line, col_at, at - col_at)
-	gsub(/[\200-\277]/, "", s)
-	col_at = at
-	return col += length(s)
+	for (; col_at < at; col_at += n) {
+		n = at - col_at < 1000 ? at - col_at : 1000
+		s = substr(line, col_at, n)
+		gsub(/[\200-\277]/, "", s)
+		col += length(s)
+	}
+	return col
+}
+function utf8(s,    i, n, part) {	# in parts, since gsub is slow on long lines
+	for (i = 1; i <= length(s); i += n) {
+		n = 1000
+		while (substr(s, i + n, 1) ~ /[\200-\277]/ && n < 1004) n++
+		part = substr(s, i, n)
+		gsub(/[\302-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277]/, "", part)
+		if (part ~ /[\200-\377]/) return 0
+	}
+	return 1
 }
 function note(l, c, message) { print l "\t" c "\t" message >notes }
 function esc(s) { gsub(/\\/, "\\\\&", s); gsub(/\t/, "\\t", s); gsub(/\r/, "\\r", s); return s }
@@ -161,7 +174,7 @@ function statement(    w, n, c, p, two) {	# outside quotes, up to the next speci
 		at = n ? at + n : length(line) + 1
 		return
 	}
-	if (two == "/*") { state = two; depth = 1; at += 2; return }
+	if (two == "/*") { state = two; depth = 1; comment = nr "\t" column(at); at += 2; return }
 	if (c == "\\") { command(); return }
 	if (c == ";") {
 		at++
@@ -218,11 +231,7 @@ BEGIN {
 {
 	nr = NR; line = $0; at = col_at = col = 1
 	if (nr == 1) sub(/^\357\273\277/, "", line)
-	if (line ~ /[\200-\377]/) {
-		s = line
-		gsub(/[\302-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277]/, "", s)
-		if (match(s, /[\200-\377]/)) { print nr >(unit ".invalid"); invalid = 1; exit }
-	}
+	if (line ~ /[\200-\377]/ && !utf8(line)) { print nr >(unit ".invalid"); invalid = 1; exit }
 	if (in_data) {
 		if (line ~ /^\\\.\r?$/) in_data--
 		text[nr] = ""
@@ -234,13 +243,11 @@ BEGIN {
 }
 END {
 	if (invalid) exit
-	broken = state != "" || paren || body
-	pending = started
+	if (started || state != "") print (state != "" || paren || body ? "broken" : "pending") "\t" (started ? start_line "\t" start_col : comment) >(unit ".end")
 	line = text[nr]; at = length(line) + 1
 	if (started) finish(length(line))
 	for (i = 1; i <= nr; i++) {
 		if (i in marked) { gsub(/\002/, "", text[i]); gsub(/\001/, " ", text[i]) }
 		print text[i] >(unit ".text")
 	}
-	if (broken || pending) print (broken ? "broken" : "pending") >(unit ".end")
 }

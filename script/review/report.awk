@@ -47,7 +47,10 @@ function sarif(    message, region) {
 	message = plain($10)
 	if ($11 != "\\N") message = message "\n" plain($11)
 	if ($12 != "\\N") message = message "\nHint: " plain($12)
-	if (!($6 in rule)) { rule[$6] = n_rules++; rules = item(rules, "{\"id\": " quote($6) "}") }
+	if (!($6 in rule)) {
+		rule[$6] = n_rules++
+		rules = item(rules, "{\"id\": " quote($6) ", \"shortDescription\": {\"text\": " quote(own[$6] == "" ? $6 : own[$6]) "}}")
+	}
 	return "{\"ruleId\": " quote($6) ", \"ruleIndex\": " rule[$6] ", \"level\": " quote(shown[$5]) \
 		", \"message\": {\"text\": " quote(message) "}, \"locations\": [{\"physicalLocation\": {\"artifactLocation\": {\"uri\": " \
 		quote(uri(name[$1])) (name[$1] ~ /^\// ? "" : ", \"uriBaseId\": \"%SRCROOT%\"") \
@@ -61,6 +64,12 @@ BEGIN {
 		s = sprintf("%c", i); hex[s] = sprintf("%%%02X", i)
 		if (i < 32) { char[i] = s; code[i] = sprintf("\\u%04x", i) }
 	}
+	own["syntax"] = "a statement that does not parse"
+	own["analyze"] = "a statement that does not go with the database"
+	own["dynamic"] = "SQL that is put together at run time is not judged"
+	own["preview"] = "a statement that fails in a rehearsal, or cannot be rehearsed"
+	own["include"] = "a file that cannot be included"
+	own["psql"] = "what belongs to psql is not judged"
 	weight["error"] = 3; weight["warning"] = 2; weight["record"] = 1
 	shown["error"] = "error"; shown["warning"] = "warning"; shown["record"] = "note"
 	limit = ENVIRON["SG_FAIL"]; limit = limit in weight ? weight[limit] : 9
@@ -76,7 +85,7 @@ BEGIN {
 {
 	where = name[$1] ":" $2 ":" $3 ": "
 	if ($4 == "P") {
-		if (format == "text") {
+		if (format == "text" && $5 == "") {
 			print where "info: preview: " line($8) ($9 == "\\N" ? "" : " " line($9)) \
 				($10 == "\\N" ? "" : ", rows " $10) ($11 == "\\N" ? "" : ", source_rows " $11) ($12 == "\\N" ? "" : ", scope " line($12))
 			if (verbose) { indented("LOCKS: ", $13); indented("ALL: ", $14) }
