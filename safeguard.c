@@ -20,7 +20,10 @@
  */
 #include "postgres.h"
 
-/* its headers need not be there: libpq-be.h keeps the places of its fields */
+/*
+ * Their headers need not be there: libpq-be.h keeps the places of the fields
+ * of a Port that can be told without them.
+ */
 #undef ENABLE_GSS
 #undef USE_OPENSSL
 

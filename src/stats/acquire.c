@@ -18,14 +18,7 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-/* its headers need not be there: libpq-be.h keeps the places of its fields */
-#undef ENABLE_GSS
-#undef USE_OPENSSL
-
 #include "access/xact.h"
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "storage/proc.h"
@@ -396,7 +389,9 @@ restore_one(const SgCountItem *item)
 		if (strcmp(item->name, refusal_names[i]) != 0)
 			continue;
 		pg_atomic_write_u64(&sg_acquisitions->refused[i], item->count);
-		pg_atomic_write_u64(&sg_acquisitions->refused_at[i], item->last_seen);
+		if (IS_VALID_TIMESTAMP(item->last_seen))
+			pg_atomic_write_u64(&sg_acquisitions->refused_at[i],
+								item->last_seen);
 	}
 }
 

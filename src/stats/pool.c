@@ -192,7 +192,12 @@ void
 sg_history_restore(void *items, uint64 nitems)
 {
 	for (uint64 i = 0; i < nitems; i++)
-		append((SgPoolStats *) items + i);
+	{
+		SgPoolStats *sample = (SgPoolStats *) items + i;
+
+		if (IS_VALID_TIMESTAMP(sample->ts))
+			append(sample);
+	}
 }
 
 void
