@@ -16,6 +16,7 @@
 #include "safeguard.h"
 #include "stats/area.h"
 #include "stats/findings.h"
+#include "stats/queries.h"
 #include "stats/upserts.h"
 
 #define TRANCHE	"safeguard"
@@ -43,6 +44,18 @@ const SgArea sg_areas[] = {
 		.size = sg_counters_size, .startup = sg_counters_startup,
 		.snapshot = sg_counters_snapshot, .restore = sg_counters_restore,
 		.reset = sg_counters_reset
+	},
+	{
+		.name = "queries", .version = 1, .item_size = sizeof(SgQueryEntry),
+		.size = sg_queries_size, .startup = sg_queries_startup,
+		.snapshot = sg_queries_snapshot, .restore = sg_queries_restore,
+		.reset = sg_queries_reset
+	},
+	{
+		.name = "violations", .version = 1, .item_size = sizeof(SgViolationEntry),
+		.size = sg_violations_size, .startup = sg_violations_startup,
+		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
+		.reset = sg_violations_reset
 	},
 };
 
