@@ -12,6 +12,7 @@ use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $node = incident_node(
 	'survival',
@@ -205,6 +206,7 @@ $offset = -s $node->logfile;
 for (1 .. 1000)
 {
 	last if symlink '/dev/full', "$file.tmp";
+	usleep(10_000);    # it is being written
 }
 $node->wait_for_log(
 	qr/LOG: .*could not write file "\Q$NAME\E": No space left on device/, $offset);
