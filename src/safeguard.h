@@ -437,6 +437,7 @@ extern SgFinding *sg_bypass_write_finding(CmdType operation, Oid relid);
 extern void sg_watch_dropped(Oid tgoid);
 extern void sg_watch_database_dropped(Oid dbid);
 extern List *sg_watch_dead(void);
+extern bool sg_watch_has_column(Oid relid, const char *name);
 
 /* ---------------- rules/ ---------------- */
 
