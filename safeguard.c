@@ -20,9 +20,13 @@
  */
 #include "postgres.h"
 
+/* its headers need not be there: libpq-be.h keeps the places of its fields */
+#undef ENABLE_GSS
+
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "libpq/auth.h"
 #include "miscadmin.h"
 #include "optimizer/planner.h"
 #include "storage/ipc.h"
@@ -30,6 +34,8 @@
 #include "utils/plancache.h"
 
 #include "safeguard.h"
+#include "stats/pool.h"
+#include "stats/queries.h"
 
 PG_MODULE_MAGIC;
 
@@ -45,6 +51,8 @@ static ProcessUtility_hook_type next_ProcessUtility = NULL;
 static object_access_hook_type prev_object_access_hook = NULL;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+static ClientAuthentication_hook_type prev_ClientAuthentication_hook = NULL;
+static emit_log_hook_type prev_emit_log_hook = NULL;
 
 static PlannedStmt *
 sg_planner(Query *parse, const char *query_string, int cursorOptions,
@@ -217,6 +225,30 @@ sg_shmem_startup_hook(void)
 	sg_shmem_startup();
 }
 
+static void
+sg_ClientAuthentication_hook(Port *port, int status)
+{
+	if (prev_ClientAuthentication_hook)
+		(*prev_ClientAuthentication_hook) (port, status);
+	sg_pool_authenticated(status);
+}
+
+/*
+ * A message on its way to the log, in any process and at any time: nothing
+ * here allocates, waits or reports.
+ */
+static void
+sg_emit_log_hook(ErrorData *edata)
+{
+	if (edata->elevel >= ERROR)
+	{
+		sg_pool_log(edata);
+		sg_query_log(edata);
+	}
+	if (prev_emit_log_hook)
+		(*prev_emit_log_hook) (edata);
+}
+
 /*
  * Called when the library is loaded, whichever way that comes about.
  */
@@ -234,6 +266,10 @@ _PG_init(void)
 		shmem_request_hook = sg_shmem_request_hook;
 		prev_shmem_startup_hook = shmem_startup_hook;
 		shmem_startup_hook = sg_shmem_startup_hook;
+		prev_ClientAuthentication_hook = ClientAuthentication_hook;
+		ClientAuthentication_hook = sg_ClientAuthentication_hook;
+		prev_emit_log_hook = emit_log_hook;
+		emit_log_hook = sg_emit_log_hook;
 		sg_collector_register();
 	}
 

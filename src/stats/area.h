@@ -26,6 +26,7 @@ typedef enum SgLockId
 	SG_LOCK_VIOLATIONS,
 	SG_LOCK_WATCHED,
 	SG_LOCK_HISTORY,
+	SG_LOCK_CLIENTS,
 	SG_LOCK_FILE,				/* who writes the statistics file */
 	SG_NUM_LOCKS				/* keep last */
 } SgLockId;
@@ -75,6 +76,14 @@ extern const int sg_num_areas;
 
 extern LWLock *sg_lock(SgLockId id);
 
+/* A counter as the file keeps it, known by its name. */
+typedef struct SgCountItem
+{
+	char		name[NAMEDATALEN];
+	uint64		count;
+	int64		last_seen;		/* TimestampTz, 0: never or not known */
+} SgCountItem;
+
 /* ---------------- the areas ---------------- */
 
 extern Size sg_findings_size(void);
@@ -91,5 +100,29 @@ extern void sg_upserts_startup(void);
 extern void *sg_upserts_snapshot(uint64 *nitems, bool alone);
 extern void sg_upserts_restore(void *items, uint64 nitems);
 extern void sg_upserts_reset(void);
+
+extern Size sg_counters_size(void);
+extern void sg_counters_startup(void);
+extern void *sg_counters_snapshot(uint64 *nitems, bool alone);
+extern void sg_counters_restore(void *items, uint64 nitems);
+extern void sg_counters_reset(void);
+
+extern Size sg_acquisitions_size(void);
+extern void sg_acquisitions_startup(void);
+extern void *sg_acquisitions_snapshot(uint64 *nitems, bool alone);
+extern void sg_acquisitions_restore(void *items, uint64 nitems);
+extern void sg_acquisitions_reset(void);
+
+extern Size sg_clients_size(void);
+extern void sg_clients_startup(void);
+extern void *sg_clients_snapshot(uint64 *nitems, bool alone);
+extern void sg_clients_restore(void *items, uint64 nitems);
+extern void sg_clients_reset(void);
+
+extern Size sg_history_bytes(void);
+extern void sg_history_startup(void);
+extern void *sg_history_snapshot(uint64 *nitems, bool alone);
+extern void sg_history_restore(void *items, uint64 nitems);
+extern void sg_history_reset(void);
 
 #endif							/* SG_AREA_H */

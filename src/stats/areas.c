@@ -16,6 +16,7 @@
 #include "safeguard.h"
 #include "stats/area.h"
 #include "stats/findings.h"
+#include "stats/pool.h"
 #include "stats/upserts.h"
 
 #define TRANCHE	"safeguard"
@@ -37,6 +38,30 @@ const SgArea sg_areas[] = {
 		.size = sg_upserts_size, .startup = sg_upserts_startup,
 		.snapshot = sg_upserts_snapshot, .restore = sg_upserts_restore,
 		.reset = sg_upserts_reset
+	},
+	{
+		.name = "counters", .version = 1, .item_size = sizeof(SgCountItem),
+		.size = sg_counters_size, .startup = sg_counters_startup,
+		.snapshot = sg_counters_snapshot, .restore = sg_counters_restore,
+		.reset = sg_counters_reset
+	},
+	{
+		.name = "acquisitions", .version = 1, .item_size = sizeof(SgCountItem),
+		.size = sg_acquisitions_size, .startup = sg_acquisitions_startup,
+		.snapshot = sg_acquisitions_snapshot,
+		.restore = sg_acquisitions_restore, .reset = sg_acquisitions_reset
+	},
+	{
+		.name = "clients", .version = 1, .item_size = sizeof(SgClientEntry),
+		.size = sg_clients_size, .startup = sg_clients_startup,
+		.snapshot = sg_clients_snapshot, .restore = sg_clients_restore,
+		.reset = sg_clients_reset
+	},
+	{
+		.name = "history", .version = 1, .item_size = sizeof(SgPoolStats),
+		.size = sg_history_bytes, .startup = sg_history_startup,
+		.snapshot = sg_history_snapshot, .restore = sg_history_restore,
+		.reset = sg_history_reset
 	},
 };
 
