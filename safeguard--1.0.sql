@@ -401,6 +401,257 @@ COMMENT ON FUNCTION safeguard.connection_leaks(interval) IS 'sessions that hold 
 -- Health and metrics
 --
 
+-- with the rights of its owner, since the number of leaks is for everybody
+-- and whose they are is not
+CREATE FUNCTION safeguard.connection_leak_count()
+RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT count(*) FROM safeguard.connection_leaks();
+END;
+COMMENT ON FUNCTION safeguard.connection_leak_count() IS 'number of sessions in safeguard.connection_leaks() as seen by who may see all';
+
+-- Who holds locks that others wait for, and waits for none itself.  Looking
+-- stops all lock traffic for a moment, so that only the longest waits are
+-- followed, and only when there are any.
+CREATE FUNCTION safeguard.lock_blockers(
+    waiting int,
+    OUT pid int,
+    OUT waiters bigint,
+    OUT longest interval)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH RECURSIVE queue AS MATERIALIZED (
+        SELECT l.pid, min(l.waitstart) AS since
+          FROM pg_locks l
+         WHERE NOT l.granted AND waiting > 0
+         GROUP BY l.pid
+         ORDER BY min(l.waitstart)
+         LIMIT 32),
+    waits AS MATERIALIZED (
+        SELECT DISTINCT q.pid, q.since, b.blocker
+          FROM queue q CROSS JOIN LATERAL unnest(pg_blocking_pids(q.pid)) AS b(blocker)
+         WHERE b.blocker <> q.pid),
+    chain AS (
+        SELECT w.pid, w.since, w.blocker
+          FROM waits w
+        UNION
+        SELECT c.pid, c.since, w.blocker
+          FROM chain c JOIN waits w ON w.pid = c.blocker)
+    SELECT c.blocker, count(DISTINCT c.pid),
+           coalesce(max(clock_timestamp() - c.since), interval '0')
+      FROM chain c
+     WHERE NOT EXISTS (SELECT FROM waits w WHERE w.pid = c.blocker)
+     GROUP BY c.blocker;
+END;
+COMMENT ON FUNCTION safeguard.lock_blockers(int) IS 'processes that others wait for, while they wait for none; 0 is a prepared transaction';
+
+-- Roles that no setting gives a value other than 0 for a timeout: of all that
+-- may log in, or of those that own relations here and so run DDL.
+CREATE FUNCTION safeguard.roles_without_timeout(parameter text, owners bool)
+RETURNS SETOF oid
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH own AS MATERIALIZED (
+        -- the value in force where neither role nor database has its own; it
+        -- is not known where this session's is one of these
+        SELECT p.reset_val = '0'
+               AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                                WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                                  AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+                                  AND starts_with(c.item, parameter || '=')) AS missing
+          FROM pg_settings p
+         WHERE p.name = parameter)
+    SELECT r.oid
+      FROM pg_roles r
+     WHERE r.rolcanlogin
+       AND (SELECT o.missing FROM own o)
+       AND (NOT owners
+            OR EXISTS (SELECT FROM pg_class c
+                        WHERE c.relowner = r.oid AND c.oid >= 16384
+                          AND c.relkind IN ('r', 'p', 'm')
+                          AND c.relnamespace <> 'safeguard'::regnamespace))
+       AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                        WHERE s.setrole = r.oid
+                          AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                          AND starts_with(c.item, parameter || '='));
+END;
+COMMENT ON FUNCTION safeguard.roles_without_timeout(text, bool) IS 'roles that may log in to this database without the given timeout';
+
+CREATE FUNCTION safeguard.health(
+    OUT status text,
+    OUT utilization float8,
+    OUT warnings text[])
+RETURNS record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pool AS MATERIALIZED (
+        SELECT * FROM safeguard.pool_stats()),
+    -- read after pool_stats(), which loads the library where it is missing
+    setting AS MATERIALIZED (
+        SELECT current_setting('safeguard.utilization_warning', true)::float8 AS warning,
+               current_setting('safeguard.utilization_critical', true)::float8 AS critical,
+               current_setting('safeguard.critical_for', true)::interval AS critical_for,
+               current_setting('safeguard.failures_per_minute', true)::bigint AS failures,
+               current_setting('safeguard.timeouts_per_minute', true)::bigint AS timeouts,
+               current_setting('safeguard.slow_queries_per_hour', true)::bigint AS slow_queries,
+               extract(epoch FROM current_setting('safeguard.acquisition_warning_ms', true)::interval)::float8 * 1000 AS acquisition_ms,
+               current_setting('safeguard.slow_query_ms', true) AS slow_query,
+               current_setting('safeguard.leak_after', true)::interval AS leak_after,
+               current_setting('safeguard.track_pool', true)::bool AS track_pool,
+               -- no sample for longer than this is a hole in the history
+               3 * current_setting('safeguard.sample_interval', true)::interval + interval '5s' AS hole
+          FROM pool),
+    history AS MATERIALIZED (
+        SELECT h.*, lead(h.ts, 1, p.ts) OVER (ORDER BY h.ts) AS next_ts
+          FROM pool p, setting s,
+               LATERAL safeguard.pool_history(p.ts - greatest(interval '2h', s.critical_for + s.hole)) AS h
+         WHERE h.ts <= p.ts),
+    -- The first sample inside the window, so that nothing older is counted;
+    -- where samples are rarer than that, the last one, and its share.
+    window_start AS MATERIALIZED (
+        SELECT w.length, b.*, least(1, extract(epoch FROM w.length) / nullif(extract(epoch FROM p.ts - b.ts), 0))::float8 AS share
+          FROM pool p,
+               (VALUES (interval '1min'), (interval '5min'), (interval '1h')) AS w(length)
+               CROSS JOIN LATERAL (SELECT h.*
+                                     FROM history h
+                                    ORDER BY h.ts >= p.ts - w.length DESC,
+                                             abs(extract(epoch FROM h.ts - (p.ts - w.length)))
+                                    LIMIT 1) AS b),
+    minute AS (
+        SELECT (p.acquisition_failures - w.acquisition_failures) * w.share AS failures,
+               (p.timeouts - w.timeouts) * w.share AS timeouts
+          FROM pool p, window_start w
+         WHERE w.length = interval '1min'),
+    five AS (
+        SELECT p.total_acquisitions - w.total_acquisitions AS acquisitions,
+               (p.avg_acquisition_ms * p.total_acquisitions - w.avg_acquisition_ms * w.total_acquisitions)
+               / nullif(p.total_acquisitions - w.total_acquisitions, 0) AS avg_ms
+          FROM pool p, window_start w
+         WHERE w.length = interval '5min'),
+    hour AS (
+        SELECT (p.slow_queries - w.slow_queries) * w.share AS slow_queries
+          FROM pool p, window_start w
+         WHERE w.length = interval '1h'),
+    -- since when the utilization has been critical without a break: a sample
+    -- below, a hole, or a start of the server
+    over AS MATERIALIZED (
+        SELECT coalesce(min(h.ts) FILTER (WHERE h.ts > b.ts), p.ts) AS since
+          FROM pool p
+               CROSS JOIN LATERAL (
+                   SELECT greatest(pg_postmaster_start_time(),
+                                   max(h.ts) FILTER (WHERE h.utilization <= s.critical OR h.next_ts - h.ts > s.hole)) AS ts
+                     FROM setting s LEFT JOIN history h ON true) AS b
+               LEFT JOIN history h ON true
+         GROUP BY p.ts),
+    blocker AS MATERIALIZED (
+        SELECT b.pid, b.waiters, b.longest,
+               CASE WHEN b.pid = 0 THEN 'a prepared transaction (see pg_prepared_xacts)'
+                    WHEN a.usesysid IS NOT NULL
+                         AND (pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(a.usesysid, 'USAGE'))
+                    THEN format('process %s (role %s, application "%s", %s)', b.pid, a.usename, a.application_name, a.state)
+                    ELSE format('process %s', b.pid)
+               END AS who
+          FROM pool p CROSS JOIN LATERAL safeguard.lock_blockers(p.waiting) AS b
+               LEFT JOIN pg_stat_activity a ON a.pid = b.pid),
+    -- what clients need to hang for ever, by parameter and the roles without it
+    missing AS MATERIALIZED (
+        SELECT t.parameter, t.position, t.text, t.remedy, count(*) AS roles,
+               string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C")
+               FILTER (WHERE pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(r.oid, 'USAGE')) AS names
+          FROM (VALUES ('idle_in_transaction_session_timeout', 1, false,
+                        'a client that forgets an open transaction keeps its connection and its locks for ever',
+                        'ALTER SYSTEM SET idle_in_transaction_session_timeout = ''5min'''),
+                       ('lock_timeout', 2, true,
+                        'DDL that waits for a lock makes all who come after it wait, for ever',
+                        'ALTER ROLE ... SET lock_timeout = ''5s''')) AS t(parameter, position, owners, text, remedy)
+               CROSS JOIN LATERAL safeguard.roles_without_timeout(t.parameter, t.owners) AS w(oid)
+               JOIN pg_roles r ON r.oid = w.oid
+         GROUP BY t.parameter, t.position, t.text, t.remedy),
+    found(rank, position, text) AS (
+        SELECT 2, 1,
+               format('utilization is %s %%, over %s %% for %s s; close idle sessions (safeguard.pool_clients tells whose they are), put a pooler in front, or raise max_connections',
+                      round(p.utilization::numeric, 1), s.critical, round(extract(epoch FROM p.ts - o.since)))
+          FROM pool p, setting s, over o
+         WHERE p.utilization > s.critical AND p.ts - o.since >= s.critical_for
+        UNION ALL
+        SELECT 1, 1,
+               format('utilization is %s %%, over %s %%; see safeguard.pool_clients for the sessions, and safeguard.pool_history for how it grew',
+                      round(p.utilization::numeric, 1), s.warning)
+          FROM pool p, setting s, over o
+         WHERE p.utilization > s.warning
+           AND NOT (p.utilization > s.critical AND p.ts - o.since >= s.critical_for)
+        UNION ALL
+        SELECT 2, 2,
+               format('connections refused in the last minute: %s, more than %s; see safeguard.pool_failures for the reason, and safeguard.pool_clients for who holds the others',
+                      round(m.failures), s.failures)
+          FROM minute m, setting s
+         WHERE m.failures > s.failures
+        UNION ALL
+        SELECT 2, 3,
+               format('timeouts in the last minute: %s, more than %s; see the server log for the statements, and pg_stat_activity for what sessions wait for',
+                      round(m.timeouts), s.timeouts)
+          FROM minute m, setting s
+         WHERE m.timeouts > s.timeouts
+        UNION ALL
+        SELECT 1, 4,
+               format('statements slower than %s in the last hour: %s, more than %s; see safeguard.slow_queries(), and mend or index the worst',
+                      s.slow_query, round(h.slow_queries), s.slow_queries)
+          FROM hour h, setting s
+         WHERE h.slow_queries > s.slow_queries
+        UNION ALL
+        SELECT 1, 5,
+               format('setting up a session took %s ms on average in the last 5 minutes, over %s ms; reuse connections (a pooler), and look at the load of the host and at authentication',
+                      round(f.avg_ms::numeric, 1), s.acquisition_ms)
+          FROM five f, setting s
+         WHERE f.acquisitions >= 5 AND f.avg_ms > s.acquisition_ms
+        UNION ALL
+        SELECT 1, 6,
+               format('sessions that hold a connection without work for more than %s s: %s; see safeguard.connection_leaks(), mend the client, or end them with pg_terminate_backend()',
+                      round(extract(epoch FROM s.leak_after)), l.n)
+          FROM (SELECT safeguard.connection_leak_count() AS n) AS l, setting s
+         WHERE l.n > 0
+        UNION ALL
+        SELECT CASE WHEN b.longest > s.leak_after THEN 1 ELSE 0 END, 7,
+               format('%ssessions that wait for locks behind %s: %s, the longest for %s s; let it end, or end it with pg_terminate_backend(), and bound the wait by lock_timeout',
+                      CASE WHEN b.longest > s.leak_after THEN '' ELSE 'advice: ' END,
+                      b.who, b.waiters, round(extract(epoch FROM b.longest)))
+          FROM blocker b, setting s
+         WHERE b.waiters > 1 OR b.longest > interval '1s'
+        UNION ALL
+        SELECT 0, 8,
+               'advice: safeguard.track_pool is off, so that sessions are neither counted nor sampled; switch it on to be warned'
+          FROM setting s
+         WHERE NOT s.track_pool
+        UNION ALL
+        SELECT 0, 9,
+               format('advice: no sample of the pool for %s s; see item "collector" of safeguard.status()',
+                      round(extract(epoch FROM p.ts - n.newest)))
+          FROM pool p, setting s,
+               LATERAL (SELECT greatest(max(h.ts), pg_postmaster_start_time()) AS newest FROM history h) AS n
+         WHERE s.track_pool AND p.ts - n.newest > s.hole
+        UNION ALL
+        SELECT 0, 9 + m.position,
+               format('advice: %s is not set for roles that may log in%s: %s%s; %s; %s',
+                      m.parameter,
+                      CASE WHEN m.parameter = 'lock_timeout' THEN ' and own tables here' ELSE '' END,
+                      m.roles,
+                      CASE WHEN m.roles <= 5 THEN ' (' || m.names || ')' ELSE '' END,
+                      m.text, m.remedy)
+          FROM missing m)
+    SELECT CASE max(f.rank) WHEN 2 THEN 'critical' WHEN 1 THEN 'degraded' ELSE 'healthy' END,
+           (SELECT p.utilization FROM pool p),
+           coalesce(array_agg(f.text ORDER BY f.rank DESC, f.position, f.text COLLATE "C"), '{}')
+      FROM found f;
+END;
+COMMENT ON FUNCTION safeguard.health() IS 'healthy, degraded or critical, how full the pool is, and what to do';
+
+-- METRICS HERE
 CREATE FUNCTION safeguard.stats_reset()
 RETURNS void
 LANGUAGE C VOLATILE
