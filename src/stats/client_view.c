@@ -44,9 +44,9 @@ typedef struct ClientGroup
 	int64		acquisitions;
 	TimestampTz idle_in_transaction_since;	/* the longest, 0: none */
 	TimestampTz in_transaction_since;	/* likewise */
-	TimestampTz last_change;	/* when one of them last began or ended to
-								 * work; 0: all of them work */
-	bool		working;
+	TimestampTz last_change;	/* when one of them last changed its state, or
+								 * started, if it has ended since */
+	bool		working;		/* one of them is */
 } ClientGroup;
 
 /* ---------------- groups ---------------- */
@@ -122,6 +122,24 @@ group_sessions(List *sessions)
 	foreach(lc, sessions)
 		add_session(groups, (const SgSession *) lfirst(lc));
 	return groups;
+}
+
+/*
+ * Bring in what the groups have started, also those that have no session now.
+ */
+static void
+add_starts(HTAB *groups, int64 *others)
+{
+	int			nentries;
+	SgClientEntry *entries = sg_clients_copy(&nentries, others);
+
+	for (int i = 0; i < nentries; i++)
+	{
+		ClientGroup *group = find_group(groups, &entries[i].key);
+
+		group->acquisitions = entries[i].acquisitions;
+		group->last_change = Max(group->last_change, entries[i].last_seen);
+	}
 }
 
 /* ---------------- columns ---------------- */
@@ -215,19 +233,6 @@ put_group(ReturnSetInfo *rsinfo, const ClientGroup *group, TimestampTz now)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/*
- * Bring in what the groups have started, also those that have no session now.
- */
-static void
-add_acquisitions(HTAB *groups, int64 *others)
-{
-	int			nentries;
-	SgClientEntry *entries = sg_clients_copy(&nentries, others);
-
-	for (int i = 0; i < nentries; i++)
-		find_group(groups, &entries[i].key)->acquisitions =
-			entries[i].acquisitions;
-}
 
 /*
  * Sessions by database, role, application and client, of all roles or of
@@ -247,7 +252,7 @@ sg_pool_clients(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	sg_slots_look(&slots);
 	groups = group_sessions(sg_sessions_look(&slots));
-	add_acquisitions(groups, &other.acquisitions);
+	add_starts(groups, &other.acquisitions);
 	now = GetCurrentTimestamp();
 
 	hash_seq_init(&seq, groups);
@@ -380,6 +385,7 @@ sg_connection_leaks(PG_FUNCTION_ARGS)
 	SgSlots		slots;
 	List	   *sessions;
 	HTAB	   *groups;
+	int64		others;
 	bool		crowded;
 	ListCell   *lc;
 
@@ -388,6 +394,7 @@ sg_connection_leaks(PG_FUNCTION_ARGS)
 	crowded = sg_slots_utilization(&slots) > sg_utilization_warning;
 	sessions = sg_sessions_look(&slots);
 	groups = group_sessions(sessions);
+	add_starts(groups, &others);
 	foreach(lc, sessions)
 	{
 		const SgSession *session = (const SgSession *) lfirst(lc);
