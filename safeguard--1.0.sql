@@ -393,6 +393,63 @@ COMMENT ON FUNCTION safeguard.connection_leaks(interval) IS 'sessions that hold 
 -- Queries
 --
 
+CREATE FUNCTION safeguard.query_stats(
+    OUT queryid bigint,
+    OUT database text,
+    OUT role text,
+    OUT query text,
+    OUT calls bigint,
+    OUT errors bigint,
+    OUT total_ms float8,
+    OUT avg_ms float8,
+    OUT max_ms float8,
+    OUT p95_ms float8,
+    OUT slow_calls bigint,
+    OUT rows bigint,
+    OUT last_executed_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_query_stats';
+COMMENT ON FUNCTION safeguard.query_stats() IS 'rows of the view safeguard.query_stats';
+
+CREATE VIEW safeguard.query_stats AS
+    SELECT queryid, database, role, query, calls, errors, total_ms, avg_ms,
+           max_ms, p95_ms, slow_calls, rows, last_executed_at
+      FROM safeguard.query_stats();
+GRANT SELECT ON safeguard.query_stats TO PUBLIC;
+COMMENT ON VIEW safeguard.query_stats IS 'statements that clients have sent, failed ones included: how often and how long they ran; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.slow_queries(max_rows int DEFAULT 10)
+RETURNS SETOF safeguard.query_stats
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT q.queryid, q.database, q.role, q.query, q.calls, q.errors, q.total_ms, q.avg_ms,
+           q.max_ms, q.p95_ms, q.slow_calls, q.rows, q.last_executed_at
+      FROM safeguard.query_stats q
+     WHERE q.slow_calls > 0
+     ORDER BY q.max_ms DESC, q.total_ms DESC
+     LIMIT slow_queries.max_rows;
+END;
+COMMENT ON FUNCTION safeguard.slow_queries(int) IS 'the statements that took longest, of those that have taken longer than safeguard.slow_query_ms';
+
+CREATE FUNCTION safeguard.constraint_violations(
+    OUT database text,
+    OUT relation text,
+    OUT constraint_name text,
+    OUT kind text,
+    OUT count bigint,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_constraint_violations';
+COMMENT ON FUNCTION safeguard.constraint_violations() IS 'rows of the view safeguard.constraint_violations';
+
+CREATE VIEW safeguard.constraint_violations AS
+    SELECT database, relation, constraint_name, kind, count, last_seen
+      FROM safeguard.constraint_violations();
+GRANT SELECT ON safeguard.constraint_violations TO PUBLIC;
+COMMENT ON VIEW safeguard.constraint_violations IS 'constraints that statements have violated; an ordinary role sees those of tables of this database that it may use';
+
 --
 -- Watched tables
 --

@@ -33,6 +33,7 @@
 #include "tcop/utility.h"
 #include "utils/plancache.h"
 
+#include "compat.h"
 #include "safeguard.h"
 #include "stats/pool.h"
 #include "stats/queries.h"
@@ -45,6 +46,7 @@ bool		sg_preloaded = false;
 
 static planner_hook_type prev_planner_hook = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart_hook = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun_hook = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish_hook = NULL;
 static ExecutorEnd_hook_type prev_ExecutorEnd_hook = NULL;
 static ProcessUtility_hook_type next_ProcessUtility = NULL;
@@ -66,6 +68,11 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 	List	   *marks = NIL;
 	List	   *consulted = NIL;
 	Node	   *where = NULL;
+
+	/* whose error it is, if it fails before it runs */
+	if (sg_queries_tracked())
+		sg_query_note(query_string, parse->stmt_location, parse->stmt_len,
+					  (uint64) parse->queryId);
 
 	/* before planning, since the planner scribbles on the Query */
 	if (modifies)
@@ -97,6 +104,9 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
+	if (sg_queries_tracked())
+		sg_query_note_start(queryDesc);
+
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
@@ -120,8 +130,28 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 }
 
 static void
+sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
+			   uint64 count SG_RUN_ONCE_PARAM)
+{
+	SgQueryFrame frame;
+	bool		watched = sg_query_run_begin(&frame, queryDesc);
+
+	if (prev_ExecutorRun_hook)
+		(*prev_ExecutorRun_hook) (queryDesc, direction,
+								  count SG_RUN_ONCE_ARG);
+	else
+		standard_ExecutorRun(queryDesc, direction, count SG_RUN_ONCE_ARG);
+
+	if (watched)
+		sg_query_run_end(&frame, queryDesc, count);
+}
+
+static void
 sg_ExecutorFinish(QueryDesc *queryDesc)
 {
+	SgQueryFrame frame;
+	bool		watched = sg_query_finish_begin(&frame, queryDesc);
+
 	/* all rows are there, and no AFTER trigger has run yet */
 	if (sg_upserts_running > 0)
 		sg_upsert_finish(queryDesc);
@@ -134,11 +164,16 @@ sg_ExecutorFinish(QueryDesc *queryDesc)
 	/* CTEs that nobody reads, and AFTER triggers, have run now */
 	if (sg_limited_statements != NULL)
 		sg_row_limit_finish(queryDesc);
+
+	if (watched)
+		sg_query_finish_end(&frame, queryDesc);
 }
 
 static void
 sg_ExecutorEnd(QueryDesc *queryDesc)
 {
+	if (sg_open_queries != NULL)
+		sg_query_close(queryDesc);
 	if (sg_upserts_running > 0)
 		sg_upsert_end(queryDesc);
 
@@ -182,6 +217,9 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  DestReceiver *dest, QueryCompletion *qc)
 {
 	const Node *stmt = pstmt->utilityStmt;
+	SgQueryFrame frame;
+	bool		counted = sg_query_utility_begin(&frame, pstmt, queryString,
+												 context);
 
 	/* the most frequent commands, of which nothing is wanted */
 	if (IsA(stmt, ExecuteStmt) || IsA(stmt, TransactionStmt) ||
@@ -191,6 +229,10 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	else
 		watched_utility(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
+
+	/* the tree may be gone */
+	if (counted)
+		sg_query_utility_end(&frame, qc);
 }
 
 static void
@@ -271,12 +313,18 @@ _PG_init(void)
 		prev_emit_log_hook = emit_log_hook;
 		emit_log_hook = sg_emit_log_hook;
 		sg_collector_register();
+		sg_query_errors_init();
 	}
 
 	prev_planner_hook = planner_hook;
 	planner_hook = sg_planner;
 	prev_ExecutorStart_hook = ExecutorStart_hook;
 	ExecutorStart_hook = sg_ExecutorStart;
+	if (sg_preloaded)
+	{
+		prev_ExecutorRun_hook = ExecutorRun_hook;
+		ExecutorRun_hook = sg_ExecutorRun;
+	}
 	prev_ExecutorFinish_hook = ExecutorFinish_hook;
 	ExecutorFinish_hook = sg_ExecutorFinish;
 	prev_ExecutorEnd_hook = ExecutorEnd_hook;

@@ -306,4 +306,24 @@ sg_backend_status(int i)
 #include "utils/wait_classes.h"
 #endif
 
+/*
+ * ExecutorRun lost an argument in 18 (commit 3eea7a0c97e9).
+ */
+#if PG_VERSION_NUM < 180000
+#define SG_RUN_ONCE_PARAM , bool execute_once
+#define SG_RUN_ONCE_ARG , execute_once
+#else
+#define SG_RUN_ONCE_PARAM
+#define SG_RUN_ONCE_ARG
+#endif
+
+/*
+ * 16 moved the making of query identifiers to another folder.
+ */
+#if PG_VERSION_NUM < 160000
+#include "utils/queryjumble.h"
+#else
+#include "nodes/queryjumble.h"
+#endif
+
 #endif							/* SG_COMPAT_H */

@@ -33,6 +33,7 @@
 
 #include "compat.h"
 #include "safeguard.h"
+#include "stats/queries.h"
 
 /* ---------------- planning ---------------- */
 
@@ -448,7 +449,8 @@ sg_relation_is_exempt(Oid relid)
  * messages (SPI, SQL functions, the procedural languages, COPY FROM), while
  * EXECUTE, EXPLAIN ANALYZE, COPY (...) TO and CREATE TABLE AS, which run what
  * the client has written, say nothing.  The extended protocol puts in the
- * parameters, which are no sign of nesting.  To count levels in the executor
+ * parameters, and we what looks for violations (src/stats/violations.c), which
+ * are no sign of nesting.  To count levels in the executor
  * hooks would cost every statement of every session something, and could
  * not see what runs in no executor, such as deferred triggers at commit.
  */
@@ -458,7 +460,8 @@ sg_is_top_level(void)
 	for (ErrorContextCallback *context = error_context_stack;
 		 context != NULL; context = context->previous)
 	{
-		if (context->callback != ParamsErrorCallback)
+		if (context->callback != ParamsErrorCallback &&
+			context->callback != sg_violation_callback)
 			return false;
 	}
 	return true;

@@ -388,6 +388,8 @@ extern void sg_collector_register(void);
 /* ---------------- stats/normalize.c ---------------- */
 
 extern char *sg_normalize(const char *text, int location, int len);
+extern bool sg_next_statement(const char *text, int from, int *location,
+							  int *len);
 
 /* ---------------- utility.c ---------------- */
 

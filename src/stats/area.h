@@ -125,4 +125,16 @@ extern void *sg_history_snapshot(uint64 *nitems, bool alone);
 extern void sg_history_restore(void *items, uint64 nitems);
 extern void sg_history_reset(void);
 
+extern Size sg_queries_size(void);
+extern void sg_queries_startup(void);
+extern void *sg_queries_snapshot(uint64 *nitems, bool alone);
+extern void sg_queries_restore(void *items, uint64 nitems);
+extern void sg_queries_reset(void);
+
+extern Size sg_violations_size(void);
+extern void sg_violations_startup(void);
+extern void *sg_violations_snapshot(uint64 *nitems, bool alone);
+extern void sg_violations_restore(void *items, uint64 nitems);
+extern void sg_violations_reset(void);
+
 #endif							/* SG_AREA_H */

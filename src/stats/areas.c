@@ -17,6 +17,7 @@
 #include "stats/area.h"
 #include "stats/findings.h"
 #include "stats/pool.h"
+#include "stats/queries.h"
 #include "stats/upserts.h"
 
 #define TRANCHE	"safeguard"
@@ -62,6 +63,18 @@ const SgArea sg_areas[] = {
 		.size = sg_history_bytes, .startup = sg_history_startup,
 		.snapshot = sg_history_snapshot, .restore = sg_history_restore,
 		.reset = sg_history_reset
+	},
+	{
+		.name = "queries", .version = 1, .item_size = sizeof(SgQueryEntry),
+		.size = sg_queries_size, .startup = sg_queries_startup,
+		.snapshot = sg_queries_snapshot, .restore = sg_queries_restore,
+		.reset = sg_queries_reset
+	},
+	{
+		.name = "violations", .version = 1, .item_size = sizeof(SgViolationEntry),
+		.size = sg_violations_size, .startup = sg_violations_startup,
+		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
+		.reset = sg_violations_reset
 	},
 };
 

@@ -82,4 +82,8 @@ extern HTAB *sg_finding_table;
 
 extern uint64 sg_unjudged_get(int *sqlstate, char *message, Size size);
 
+/* ---------------- stats/views.c ---------------- */
+
+extern Datum sg_text_column(const char *stored, int encoding, bool *isnull);
+
 #endif							/* SG_FINDINGS_H */

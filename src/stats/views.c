@@ -98,8 +98,8 @@ sg_rules_view(PG_FUNCTION_ARGS)
  * database of another encoding; what cannot be trusted to be valid here is
  * replaced, since one row must not make the view fail.
  */
-static Datum
-text_column(const char *stored, int encoding, bool *isnull)
+Datum
+sg_text_column(const char *stored, int encoding, bool *isnull)
 {
 	char	   *str;
 
@@ -125,8 +125,8 @@ static Datum
 relation_column(const SgFindingEntry *entry, bool *isnull)
 {
 	if (entry->relation[0] == '\0')
-		return text_column("", entry->encoding, isnull);
-	return text_column(quote_qualified_identifier(entry->schema[0] == '\0' ?
+		return sg_text_column("", entry->encoding, isnull);
+	return sg_text_column(quote_qualified_identifier(entry->schema[0] == '\0' ?
 												  NULL : entry->schema,
 												  entry->relation),
 					   entry->encoding, isnull);
@@ -142,7 +142,7 @@ put_finding(ReturnSetInfo *rsinfo, const SgFindingEntry *entry)
 
 #define PUT_TEXT(stored) \
 	do { \
-		values[n] = text_column(stored, entry->encoding, &nulls[n]); \
+		values[n] = sg_text_column(stored, entry->encoding, &nulls[n]); \
 		n++; \
 	} while (0)
 
