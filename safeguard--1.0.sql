@@ -202,6 +202,14 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_clear_column';
 COMMENT ON FUNCTION safeguard.clear_column(regclass, name, text) IS 'takes a declaration of safeguard.set_column back';
 
+CREATE FUNCTION safeguard.watches(
+    OUT relation regclass,
+    OUT scope name[])
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watches';
+COMMENT ON FUNCTION safeguard.watches() IS 'tables of this database that are watched, and by which columns';
+
 -- with this search_path, regclass prints names with their schema
 CREATE FUNCTION safeguard.export_settings()
 RETURNS text
@@ -221,7 +229,10 @@ BEGIN ATOMIC
              WHERE EXISTS (SELECT FROM pg_attribute a, pg_class c
                             WHERE a.attrelid = r.relation AND a.attname = r.column_name
                               AND NOT a.attisdropped
-                              AND c.oid = r.relation AND c.relpersistence <> 't')) AS s(line);
+                              AND c.oid = r.relation AND c.relpersistence <> 't')
+            UNION ALL
+            SELECT format('SELECT safeguard.watch(%L, VARIADIC %L);', w.relation, w.scope)
+              FROM safeguard.watches() AS w) AS s(line);
 END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
 
@@ -453,6 +464,48 @@ COMMENT ON VIEW safeguard.constraint_violations IS 'constraints that statements 
 --
 -- Watched tables
 --
+
+CREATE FUNCTION safeguard.watch_rows()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watch_rows';
+COMMENT ON FUNCTION safeguard.watch_rows() IS 'trigger that safeguard.watch puts on a table';
+
+CREATE FUNCTION safeguard.watch(
+    relation regclass,
+    VARIADIC scope name[] DEFAULT '{}')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watch';
+COMMENT ON FUNCTION safeguard.watch(regclass, name[]) IS 'counts the changes of a table that should hardly change, by the values of the given columns';
+
+CREATE FUNCTION safeguard.unwatch(relation regclass)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_unwatch';
+COMMENT ON FUNCTION safeguard.unwatch(regclass) IS 'ends what safeguard.watch has begun, and forgets the figures of the table';
+
+CREATE FUNCTION safeguard.watched(
+    OUT database text,
+    OUT relation text,
+    OUT scope jsonb,
+    OUT inserted bigint,
+    OUT updated bigint,
+    OUT deleted bigint,
+    OUT last_changed_at timestamptz,
+    OUT role text,
+    OUT application text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watched_view';
+COMMENT ON FUNCTION safeguard.watched() IS 'rows of the view safeguard.watched';
+
+CREATE VIEW safeguard.watched AS
+    SELECT database, relation, scope, inserted, updated, deleted,
+           last_changed_at, role, application
+      FROM safeguard.watched();
+GRANT SELECT ON safeguard.watched TO PUBLIC;
+COMMENT ON VIEW safeguard.watched IS 'committed changes of watched tables by scope; an ordinary role sees those of tables that it may read';
 
 --
 -- Health and metrics

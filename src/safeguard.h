@@ -439,6 +439,12 @@ extern void sg_bypass_access(SgUtility *utility, ObjectAccessType access,
 extern void sg_bypass_done(SgUtility *utility);
 extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
 
+/* ---------------- watch/ ---------------- */
+
+extern void sg_watch_dropped(Oid tgoid);
+extern void sg_watch_database_dropped(Oid dbid);
+extern List *sg_watch_dead(void);
+
 /* ---------------- rules/ ---------------- */
 
 extern bool sg_conflict_target_wanted(const Query *parse);

@@ -29,6 +29,7 @@
 
 #include "compat.h"
 #include "stats/findings.h"
+#include "stats/watched.h"
 
 #define STATUS_COLUMNS	3
 
@@ -169,6 +170,10 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 			psprintf("At most %d, evicted " UINT64_FORMAT ".",
 					 sg_max_findings,
 					 pg_atomic_read_u64(&sg_shared->evicted)));
+	put_row(rsinfo, "watched scopes",
+			psprintf(UINT64_FORMAT, sg_watched_used()),
+			psprintf("At most %d, then changes are counted by table.",
+					 sg_max_watched));
 	put_row(rsinfo, "shared memory bytes",
 			psprintf("%zu", sg_shmem_size()), NULL);
 }

@@ -13,7 +13,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -150,6 +152,11 @@ sg_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	 */
 	if (proc_exit_inprogress)
 		return;
+
+	if (access == OAT_DROP && classId == TriggerRelationId)
+		sg_watch_dropped(objectId);
+	else if (access == OAT_DROP && classId == DatabaseRelationId)
+		sg_watch_database_dropped(objectId);
 
 	if (sg_enabled && !sg_process_is_exempt())
 	{

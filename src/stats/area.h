@@ -137,4 +137,10 @@ extern void *sg_violations_snapshot(uint64 *nitems, bool alone);
 extern void sg_violations_restore(void *items, uint64 nitems);
 extern void sg_violations_reset(void);
 
+extern Size sg_watched_size(void);
+extern void sg_watched_startup(void);
+extern void *sg_watched_snapshot(uint64 *nitems, bool alone);
+extern void sg_watched_restore(void *items, uint64 nitems);
+extern void sg_watched_reset(void);
+
 #endif							/* SG_AREA_H */

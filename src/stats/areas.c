@@ -19,6 +19,7 @@
 #include "stats/pool.h"
 #include "stats/queries.h"
 #include "stats/upserts.h"
+#include "stats/watched.h"
 
 #define TRANCHE	"safeguard"
 
@@ -75,6 +76,12 @@ const SgArea sg_areas[] = {
 		.size = sg_violations_size, .startup = sg_violations_startup,
 		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
 		.reset = sg_violations_reset
+	},
+	{
+		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
+		.size = sg_watched_size, .startup = sg_watched_startup,
+		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
+		.reset = sg_watched_reset
 	},
 };
 
