@@ -761,7 +761,196 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.health() IS 'healthy, degraded or critical, how full the pool is, and what to do';
 
--- METRICS HERE
+-- One branch for each source, which is read once.  Seconds, bytes and ratios,
+-- as Prometheus wants them; no label whose values a client may choose.
+CREATE FUNCTION safeguard.metrics(
+    OUT name text,
+    OUT type text,
+    OUT help text,
+    OUT labels jsonb,
+    OUT value float8)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE ROWS 200
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pool AS MATERIALIZED (
+        SELECT * FROM safeguard.pool_stats()),
+    item AS MATERIALIZED (
+        SELECT s.item, s.value, starts_with(s.detail, 'At most ') AS is_table,
+               substring(s.detail FROM 'evicted ([0-9]+)') AS evicted
+          FROM safeguard.status() s),
+    rule AS MATERIALIZED (
+        SELECT * FROM safeguard.rules),
+    bucket AS MATERIALIZED (
+        SELECT h.le_ms / 1000 AS le, h.count FROM safeguard.acquisition_histogram h),
+    query AS MATERIALIZED (
+        SELECT coalesce(q.database, '') AS database, sum(q.calls) AS calls, sum(q.errors) AS errors,
+               sum(q.slow_calls) AS slow_calls, sum(q.rows) AS rows, sum(q.total_ms) / 1000 AS seconds,
+               max(q.max_ms) / 1000 AS max_seconds
+          FROM safeguard.query_stats q
+         GROUP BY coalesce(q.database, '')),
+    upsert AS MATERIALIZED (
+        SELECT current_database() AS database, sum(u.statements) AS statements, sum(u.proposed) AS proposed,
+               sum(u.inserted) AS inserted, sum(u.replaced) AS replaced, sum(u.skipped) AS skipped
+          FROM safeguard.upsert_stats u),
+    client AS MATERIALIZED (
+        SELECT coalesce(c.database, '') AS database, coalesce(c.role, '') AS role, sum(c.total) AS total,
+               max(c.longest_transaction) AS longest_transaction,
+               max(c.longest_idle_in_transaction) AS longest_idle
+          FROM safeguard.pool_clients c
+         GROUP BY coalesce(c.database, ''), coalesce(c.role, '')),
+    watched AS MATERIALIZED (
+        SELECT coalesce(w.database, '') AS database, coalesce(w.relation::text, '') AS relation,
+               coalesce(w.scope::text, '') AS scope, w.inserted, w.updated, w.deleted, w.last_changed_at
+          FROM safeguard.watched w)
+    SELECT 'safeguard_build_info', 'gauge', 'Versions of safeguard and of the server',
+           jsonb_build_object('version', i.value, 'server_version', current_setting('server_version_num')), 1::float8
+      FROM item i
+     WHERE i.item = 'version'
+    UNION ALL
+    SELECT 'safeguard_shared_memory_bytes', 'gauge', 'Shared memory that safeguard has taken',
+           '{}'::jsonb, i.value::float8
+      FROM item i
+     WHERE i.item = 'shared memory bytes'
+    UNION ALL
+    SELECT 'safeguard_unjudged_statements_total', 'counter', 'Statements that went through because judging them failed',
+           '{}', i.value::float8
+      FROM item i
+     WHERE i.item = 'unjudged'
+    UNION ALL
+    SELECT m.name, m.type, m.help, jsonb_build_object('kind', i.item), m.value
+      FROM item i,
+           LATERAL (VALUES ('safeguard_table_entries', 'gauge', 'Entries in a table of shared memory', i.value::float8),
+                           ('safeguard_table_evicted_total', 'counter', 'Entries dropped for want of room in a table of shared memory', i.evicted::float8))
+                   AS m(name, type, help, value)
+     WHERE i.is_table AND m.value IS NOT NULL
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, '{}', current_setting(m.setting, true)::bool::int
+      FROM pool p,
+           LATERAL (VALUES ('safeguard_enabled', 'Whether the rules act for a session of the monitoring role', 'safeguard.enabled'),
+                           ('safeguard_pool_tracked', 'Whether sessions are counted and sampled', 'safeguard.track_pool'))
+                   AS m(name, help, setting)
+    UNION ALL
+    SELECT m.name, m.type, m.help, m.labels, m.value
+      FROM rule r,
+           LATERAL (VALUES ('safeguard_rule_info', 'gauge', 'Rules, and their level for a session of the monitoring role',
+                            jsonb_build_object('rule', r.rule, 'level', r.level), 1::float8),
+                           ('safeguard_rule_seen_total', 'counter', 'Statements that a rule has found, rejected ones included',
+                            jsonb_build_object('rule', r.rule), r.seen::float8),
+                           ('safeguard_rule_rejected_total', 'counter', 'Statements that a rule has rejected',
+                            jsonb_build_object('rule', r.rule), r.rejected::float8))
+                   AS m(name, type, help, labels, value)
+    UNION ALL
+    SELECT 'safeguard_findings_total', 'counter', 'Findings kept in safeguard.findings; an entry that is evicted takes its count along',
+           jsonb_build_object('rule', f.rule, 'level', f.level, 'database', coalesce(f.database, '')), sum(f.calls)::float8
+      FROM safeguard.findings f
+     GROUP BY f.rule, f.level, coalesce(f.database, '')
+    UNION ALL
+    SELECT m.name, m.type, m.help, '{}', m.value
+      FROM pool p,
+           LATERAL (VALUES ('safeguard_pool_size', 'gauge', 'Connections that clients may have: max_connections less reserved ones', p.pool_size::float8),
+                           ('safeguard_pool_available_connections', 'gauge', 'Connections that are free', p.available_connections),
+                           ('safeguard_pool_waiting_sessions', 'gauge', 'Sessions that wait for a lock', p.waiting),
+                           ('safeguard_pool_utilization_ratio', 'gauge', 'Share of the pool in use', p.utilization / 100),
+                           ('safeguard_pool_acquisitions_total', 'counter', 'Sessions that were set up', p.total_acquisitions),
+                           ('safeguard_pool_acquisition_failures_total', 'counter', 'Connections refused for want of a slot, or not set up in time', p.acquisition_failures),
+                           ('safeguard_pool_acquisition_max_seconds', 'gauge', 'Longest time that setting up a session has taken', p.max_acquisition_ms / 1000),
+                           ('safeguard_pool_timeouts_total', 'counter', 'Statements and sessions ended by a timeout of the server', p.timeouts),
+                           ('safeguard_pool_exhaustion_events_total', 'counter', 'Connections refused for want of a slot', p.exhaustion_events),
+                           ('safeguard_slow_queries_total', 'counter', 'Statements slower than safeguard.slow_query_ms', p.slow_queries),
+                           ('safeguard_error_ratio', 'gauge', 'Share of statements that failed since the last reset', p.error_rate / 100))
+                   AS m(name, type, help, value)
+    UNION ALL
+    SELECT 'safeguard_pool_connections', 'gauge', 'Connections of clients by state',
+           jsonb_build_object('state', m.state), m.value
+      FROM pool p,
+           LATERAL (VALUES ('active', p.active_connections), ('idle', p.idle_connections),
+                           ('idle_in_transaction', p.idle_in_transaction)) AS m(state, value)
+    UNION ALL
+    SELECT 'safeguard_pool_failures_total', 'counter', 'Connections that were not set up, by reason',
+           jsonb_build_object('reason', f.reason), f.count
+      FROM safeguard.pool_failures f
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_bucket', 'histogram', 'Time to set up a session',
+           jsonb_build_object('le', CASE WHEN b.le = 'Infinity' THEN '+Inf' ELSE b.le::text END), b.count
+      FROM bucket b
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_sum', 'histogram', 'Time to set up a session',
+           '{}', p.avg_acquisition_ms / 1000 * p.total_acquisitions
+      FROM pool p
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_count', 'histogram', 'Time to set up a session',
+           '{}', max(b.count)
+      FROM bucket b
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, jsonb_build_object('database', c.database, 'role', c.role), m.value
+      FROM client c,
+           LATERAL (VALUES ('safeguard_pool_client_connections', 'Connections of clients', c.total::float8),
+                           ('safeguard_pool_client_longest_transaction_seconds', 'Age of the oldest open transaction', coalesce(extract(epoch FROM c.longest_transaction), 0)),
+                           ('safeguard_pool_client_longest_idle_in_transaction_seconds', 'Longest time that a session has been idle in a transaction', coalesce(extract(epoch FROM c.longest_idle), 0)))
+                   AS m(name, help, value)
+    UNION ALL
+    SELECT 'safeguard_connection_leaks', 'gauge', 'Sessions that hold a connection without work, see safeguard.leak_after',
+           '{}', safeguard.connection_leak_count()
+      FROM pool
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, '{}', m.value
+      FROM (SELECT count(*) AS n, min(h.ts) AS oldest, max(h.ts) AS newest FROM safeguard.pool_history h) AS s,
+           LATERAL (VALUES ('safeguard_pool_history_samples', 'Samples in safeguard.pool_history', s.n::float8),
+                           ('safeguard_pool_history_oldest_timestamp_seconds', 'Time of the oldest sample, 0 for none', coalesce(extract(epoch FROM s.oldest), 0)),
+                           ('safeguard_pool_history_newest_timestamp_seconds', 'Time of the newest sample, 0 for none', coalesce(extract(epoch FROM s.newest), 0)))
+                   AS m(name, help, value)
+    UNION ALL
+    SELECT m.name, m.type, m.help, jsonb_build_object('database', q.database), m.value
+      FROM query q,
+           LATERAL (VALUES ('safeguard_query_calls_total', 'counter', 'Executions of the statements in safeguard.query_stats', q.calls::float8),
+                           ('safeguard_query_errors_total', 'counter', 'Failed executions of the statements in safeguard.query_stats', q.errors),
+                           ('safeguard_query_slow_calls_total', 'counter', 'Slow executions of the statements in safeguard.query_stats', q.slow_calls),
+                           ('safeguard_query_rows_total', 'counter', 'Rows that the statements in safeguard.query_stats returned or changed', q.rows),
+                           ('safeguard_query_seconds_total', 'counter', 'Time spent in the statements in safeguard.query_stats', q.seconds),
+                           ('safeguard_query_max_seconds', 'gauge', 'Longest execution of a statement in safeguard.query_stats', q.max_seconds))
+                   AS m(name, type, help, value)
+    UNION ALL
+    SELECT m.name, 'counter', m.help, m.labels, coalesce(m.value, 0)
+      FROM upsert u,
+           LATERAL (VALUES ('safeguard_upsert_statements_total', 'Upserts in this database', jsonb_build_object('database', u.database), u.statements::float8),
+                           ('safeguard_upsert_proposed_rows_total', 'Rows that upserts in this database came with', jsonb_build_object('database', u.database), u.proposed),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'inserted'), u.inserted),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'replaced'), u.replaced),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'skipped'), u.skipped))
+                   AS m(name, help, labels, value)
+    UNION ALL
+    SELECT 'safeguard_constraint_violations_total', 'counter', 'Statements that a constraint has rejected',
+           jsonb_build_object('database', coalesce(v.database, ''), 'relation', coalesce(v.relation::text, ''),
+                              'constraint', coalesce(v.constraint_name::text, ''), 'kind', v.kind),
+           sum(v.count)::float8
+      FROM safeguard.constraint_violations v
+     GROUP BY coalesce(v.database, ''), coalesce(v.relation::text, ''), coalesce(v.constraint_name::text, ''), v.kind
+    UNION ALL
+    SELECT 'safeguard_watched_rows_total', 'counter', 'Rows changed in watched tables, by scope value',
+           jsonb_build_object('database', w.database, 'relation', w.relation, 'scope', w.scope, 'op', m.op), sum(m.rows)::float8
+      FROM watched w,
+           LATERAL (VALUES ('inserted', w.inserted), ('updated', w.updated), ('deleted', w.deleted)) AS m(op, rows)
+     GROUP BY w.database, w.relation, w.scope, m.op
+    UNION ALL
+    SELECT 'safeguard_watched_last_changed_timestamp_seconds', 'gauge', 'Time of the last change of a watched table, 0 for none',
+           jsonb_build_object('database', w.database, 'relation', w.relation), coalesce(extract(epoch FROM max(w.last_changed_at)), 0)
+      FROM watched w
+     GROUP BY w.database, w.relation
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, m.labels, m.value
+      FROM safeguard.health() h,
+           LATERAL (SELECT count(*) FILTER (WHERE w.text LIKE 'advice:%') AS advice,
+                           count(*) FILTER (WHERE w.text NOT LIKE 'advice:%') AS warnings
+                      FROM unnest(h.warnings) AS w(text)) AS n,
+           LATERAL (VALUES ('safeguard_health_status', 'safeguard.health(): 0 healthy, 1 degraded, 2 critical', '{}'::jsonb,
+                            CASE h.status WHEN 'healthy' THEN 0 WHEN 'degraded' THEN 1 ELSE 2 END::float8),
+                           ('safeguard_health_warnings', 'Warnings of safeguard.health()', jsonb_build_object('kind', 'warning'), n.warnings),
+                           ('safeguard_health_warnings', 'Warnings of safeguard.health()', jsonb_build_object('kind', 'advice'), n.advice))
+                   AS m(name, help, labels, value);
+END;
+COMMENT ON FUNCTION safeguard.metrics() IS 'all figures as samples with Prometheus names, an ordinary role''s own where figures have owners';
+
 CREATE FUNCTION safeguard.stats_reset()
 RETURNS void
 LANGUAGE C VOLATILE

@@ -276,7 +276,7 @@ configure(q{safeguard.leak_after = '1h'}, q{idle_in_transaction_session_timeout 
 $leak->query_safe(q{SET application_name = 'batch'; BEGIN; LOCK TABLE s.t});
 healthy('a lock that nobody waits for is healthy');
 my @waiters = map { $node->background_psql('postgres') } 1 .. 3;
-$_->query_until(qr/waits/, "\\echo waits\nSET lock_timeout = 0; LOCK TABLE s.t;\n") for @waiters;
+$_->query_until(qr/waits/, "\\echo waits\nSET lock_timeout = 0; BEGIN; LOCK TABLE s.t;\n") for @waiters;
 $node->poll_query_until('postgres', 'SELECT waiting = 3 FROM safeguard.pool_stats()');
 my $pid = $node->safe_psql('postgres',
 	q{SELECT pid FROM pg_stat_activity WHERE application_name = 'batch'});
