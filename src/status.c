@@ -29,6 +29,7 @@
 
 #include "compat.h"
 #include "stats/findings.h"
+#include "stats/queries.h"
 #include "stats/watched.h"
 
 #define STATUS_COLUMNS	3
@@ -179,6 +180,33 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 }
 
 /*
+ * Which statements have figures, and how many have.
+ */
+static void
+put_queries(ReturnSetInfo *rsinfo)
+{
+	const char *mode = GetConfigOption("safeguard.track_queries", false, false);
+	const char *detail;
+
+	if (!sg_queries_on)
+		return;
+	if (sg_track_queries == SG_TRACK_OFF)
+		detail = "No statement of this session has figures.";
+	else if (sg_track_queries == SG_TRACK_SLOW)
+		detail = "Slow and failed statements have figures.";
+	else if (IsQueryIdEnabled())
+		detail = "All statements have figures.";
+	else if (sg_track_queries == SG_TRACK_ALL)
+		detail = "Query identifiers are missing, so only slow and failed statements have figures.  Set \"compute_query_id\" to on.";
+	else
+		detail = "No query identifiers are computed, so slow and failed statements have figures.";
+	put_row(rsinfo, "track_queries", mode, detail);
+	put_row(rsinfo, "queries", psprintf("%d", sg_queries_used()),
+			psprintf("At most %d, evicted " UINT64_FORMAT ".",
+					 sg_max_queries, sg_queries_evicted()));
+}
+
+/*
  * The reason of a failure may quote somebody's object or value: its text is
  * for those who read all figures.
  */
@@ -242,6 +270,7 @@ sg_status(PG_FUNCTION_ARGS)
 	put_row(rsinfo, "max_level", sg_level_name((SgLevel) sg_max_level), NULL);
 	put_rules(rsinfo);
 	put_shared_memory(rsinfo);
+	put_queries(rsinfo);
 	put_unjudged(rsinfo);
 	put_dead_rows(rsinfo);
 	return (Datum) 0;

@@ -13,6 +13,7 @@
 #define SG_QUERIES_H
 
 #include "executor/execdesc.h"
+#include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "portability/instr_time.h"
 #include "tcop/cmdtag.h"
@@ -77,6 +78,13 @@ sg_microseconds(void)
 
 	INSTR_TIME_SET_CURRENT(now);
 	return INSTR_TIME_GET_MICROSEC(now);
+}
+
+/* Does this process run statements of a client? */
+static inline bool
+sg_query_has_client(void)
+{
+	return MyBackendType == B_BACKEND || !IsUnderPostmaster;
 }
 
 /* The bucket of a time. */

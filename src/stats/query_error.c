@@ -38,15 +38,6 @@ typedef struct SgFailure
 
 static SgFailure failure;
 
-/*
- * Does the process run statements of a client?
- */
-static bool
-has_client(void)
-{
-	return MyBackendType == B_BACKEND || !IsUnderPostmaster;
-}
-
 static uint64
 since_message(void)
 {
@@ -130,7 +121,7 @@ void
 sg_query_log(ErrorData *edata)
 {
 	if (!sg_queries_on || (edata->elevel != ERROR && edata->elevel != FATAL) ||
-		MyProc == NULL || proc_exit_inprogress || !has_client())
+		MyProc == NULL || proc_exit_inprogress || !sg_query_has_client())
 		return;
 	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)

@@ -206,7 +206,7 @@ is_slow(uint64 elapsed)
 static inline void
 count(SgQueryCall *call)
 {
-	bool		client = MyBackendType == B_BACKEND;
+	bool		client = sg_query_has_client();
 
 	call->slow = is_slow(call->elapsed);
 	if (client)
