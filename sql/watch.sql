@@ -188,6 +188,19 @@ ALTER TABLE reading DETACH PARTITION reading_2;
 INSERT INTO reading_2 (site, at) VALUES (7, 13);
 SELECT scope, inserted, updated, deleted FROM figures WHERE relation = 'watch.reading';
 
+-- nor can one that is watched by itself be attached
+SELECT safeguard.watch('reading_2');
+ALTER TABLE reading ATTACH PARTITION reading_2 FOR VALUES FROM (10) TO (20);
+DROP TABLE reading_2;
+
+-- a large table is not read when it is truncated
+CREATE TABLE large (k int, filler char(700)) WITH (fillfactor = 10, autovacuum_enabled = off);
+INSERT INTO large SELECT g, 'x' FROM generate_series(1, 1100) g;
+ANALYZE large;
+SELECT safeguard.watch('large', 'k');
+TRUNCATE large;
+SELECT scope, deleted FROM figures WHERE relation = 'watch.large';
+
 -- A column of the scope that gets another name, or goes, is left out, and
 -- status() names it.
 SELECT safeguard.watch('tariff', 'region', 'active');

@@ -444,6 +444,7 @@ extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
 extern void sg_watch_dropped(Oid tgoid);
 extern void sg_watch_database_dropped(Oid dbid);
 extern List *sg_watch_dead(void);
+extern bool sg_watch_has_column(Oid relid, const char *name);
 
 /* ---------------- rules/ ---------------- */
 

@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "stats/collector.h"
 #include "stats/findings.h"
 #include "stats/queries.h"
 #include "stats/watched.h"
@@ -207,6 +208,33 @@ put_queries(ReturnSetInfo *rsinfo)
 }
 
 /*
+ * Without the collector a crash loses all figures since the server's start.
+ */
+static void
+put_collector(ReturnSetInfo *rsinfo)
+{
+	uint32		pid;
+	TimestampTz written;
+	const char *file = "has not been written yet";
+
+	if (sg_collector == NULL)
+		return;
+	pid = pg_atomic_read_u32(&sg_collector->pid);
+	written = (TimestampTz) pg_atomic_read_u64(&sg_collector->written_at);
+	if (written != 0)
+		file = psprintf("was written at %s", timestamptz_to_str(written));
+	if (pg_atomic_read_u32(&sg_collector->failing) != 0)
+		file = psprintf("%s, and could not be written since", file);
+	if (pid != 0)
+		put_row(rsinfo, "collector", "running",
+				psprintf("Process %u.  The statistics file %s.", pid, file));
+	else
+		put_row(rsinfo, "collector", "not running",
+				psprintf("No figures are saved but at shutdown.  The statistics file %s.  The server log tells why; \"max_worker_processes\" may be too small.",
+						 file));
+}
+
+/*
  * The reason of a failure may quote somebody's object or value: its text is
  * for those who read all figures.
  */
@@ -271,6 +299,7 @@ sg_status(PG_FUNCTION_ARGS)
 	put_rules(rsinfo);
 	put_shared_memory(rsinfo);
 	put_queries(rsinfo);
+	put_collector(rsinfo);
 	put_unjudged(rsinfo);
 	put_dead_rows(rsinfo);
 	return (Datum) 0;

@@ -40,6 +40,7 @@ typedef struct SgKeyLoss
 	Oid			relid;
 	AttrNumber	attnum;			/* a column, or 0: a unique index */
 	bool		declared[SG_NUM_COLUMN_ROLES];	/* of the column */
+	bool		watched;		/* is it of the scope of a watched table? */
 	char		name[NAMEDATALEN];	/* of column or index, before */
 	SgTarget	target;			/* that the index serves */
 	char	   *columns;		/* the same in words, before */
@@ -64,6 +65,7 @@ column_loss(Oid relid, AttrNumber attnum, bool renamed)
 	strlcpy(loss->name, name, NAMEDATALEN);
 	for (int role = 0; role < SG_NUM_COLUMN_ROLES; role++)
 		loss->declared[role] = sg_column_has_role(relid, attnum, role);
+	loss->watched = sg_watch_has_column(relid, name);
 	return loss;
 }
 
@@ -303,6 +305,25 @@ declared_finding(const SgUtility *utility, const SgKeyLoss *loss,
 	return finding;
 }
 
+static SgFinding *
+watched_finding(const SgUtility *utility, const SgKeyLoss *loss)
+{
+	SgFinding  *finding = new_finding(loss);
+
+	finding->message =
+		psprintf("%s %s column \"%s\" of table \"%s\", which is watched by it",
+				 CreateCommandName(utility->pstmt->utilityStmt),
+				 loss->renamed ? "renames" : "drops", loss->name,
+				 finding->table_name);
+	finding->closed_message = finding->message;
+	finding->detail = pstrdup("From now on its changes are counted without this column.");
+	finding->hint =
+		psprintf("Run SELECT safeguard.watch(%s, ...) with the columns that the scope shall have.",
+				 quote_literal_cstr(quote_qualified_identifier(finding->schema_name,
+															   finding->table_name)));
+	return finding;
+}
+
 /* ---------------- judging ---------------- */
 
 static void
@@ -387,6 +408,8 @@ check_loss(SgUtility *utility, const SgKeyLoss *loss, Oid without, List **told)
 		if (loss->declared[role])
 			tell(utility, declared_finding(utility, loss, role));
 	}
+	if (loss->watched)
+		tell(utility, watched_finding(utility, loss));
 	foreach(lc, sg_upserts_of(root))
 	{
 		SgUpsertEntry *entry = lfirst(lc);

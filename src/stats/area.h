@@ -17,7 +17,10 @@
 
 #include "storage/lwlock.h"
 
-/* Our lightweight locks.  Nobody holds two of them at once. */
+/*
+ * Our lightweight locks.  Nobody holds two of them at once, but that of the
+ * file, which is taken before any other.
+ */
 typedef enum SgLockId
 {
 	SG_LOCK_FINDINGS,
@@ -27,7 +30,7 @@ typedef enum SgLockId
 	SG_LOCK_WATCHED,
 	SG_LOCK_HISTORY,
 	SG_LOCK_CLIENTS,
-	SG_LOCK_FILE,				/* who writes the statistics file */
+	SG_LOCK_FILE,				/* held while the statistics file is written */
 	SG_NUM_LOCKS				/* keep last */
 } SgLockId;
 
@@ -53,10 +56,10 @@ typedef struct SgArea
 	void		(*startup) (void);
 
 	/*
-	 * A copy of the items, palloc'd, and their number; NULL for none or if
-	 * there is no memory (allocate with MCXT_ALLOC_NO_OOM).  Takes the locks
-	 * it needs, or none if "alone": then nobody else is attached, and the
-	 * process may have no PGPROC.
+	 * A copy of the items, palloc'd, and their number, which may be 0; NULL
+	 * only if there is no memory (allocate with MCXT_ALLOC_NO_OOM): then the
+	 * file is not written.  Takes the locks it needs, or none if "alone":
+	 * then nobody else is attached, and the process may have no PGPROC.
 	 */
 	void	   *(*snapshot) (uint64 *nitems, bool alone);
 
@@ -136,6 +139,9 @@ extern void sg_violations_startup(void);
 extern void *sg_violations_snapshot(uint64 *nitems, bool alone);
 extern void sg_violations_restore(void *items, uint64 nitems);
 extern void sg_violations_reset(void);
+
+extern Size sg_collector_size(void);
+extern void sg_collector_startup(void);
 
 extern Size sg_watched_size(void);
 extern void sg_watched_startup(void);

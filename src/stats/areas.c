@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -25,6 +27,10 @@
 
 /* In the order in which they are set up, written and read. */
 const SgArea sg_areas[] = {
+	{
+		.name = "collector",
+		.size = sg_collector_size, .startup = sg_collector_startup
+	},
 	{
 		.name = "findings", .version = 3, .item_size = sizeof(SgFindingEntry),
 		.size = sg_findings_size, .startup = sg_findings_startup,
@@ -121,11 +127,31 @@ sg_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, SG_NUM_LOCKS);
 }
 
+/*
+ * Has the server been stopped in order?  After an immediate shutdown the
+ * process exits with code 0, too; pg_control knows better.
+ */
+static bool
+stopped_in_order(void)
+{
+	bool		crc_ok;
+	ControlFileData *control = get_controlfile(DataDir, &crc_ok);
+	bool		result = crc_ok && (control->state == DB_SHUTDOWNED ||
+									control->state == DB_SHUTDOWNED_IN_RECOVERY);
+
+	pfree(control);
+	return result;
+}
+
 static void
 write_at_shutdown(int code, Datum arg)
 {
-	/* what a crash leaves in shared memory is not to be trusted */
-	if (code == 0)
+	/*
+	 * Processes that were killed may have left anything in shared memory, or
+	 * a spinlock taken.  Then the file that the collector has written last
+	 * stays.
+	 */
+	if (code == 0 && stopped_in_order())
 		sg_persist_write(true);
 }
 
@@ -157,7 +183,7 @@ sg_shmem_startup(void)
 }
 
 /*
- * Forget all figures.
+ * Forget all figures, in the statistics file, too.
  */
 void
 sg_shmem_reset(void)
@@ -167,4 +193,5 @@ sg_shmem_reset(void)
 		if (sg_areas[i].reset != NULL)
 			(*sg_areas[i].reset) ();
 	}
+	sg_persist_write(false);
 }

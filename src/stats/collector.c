@@ -6,8 +6,13 @@
  *
  * It has no database connection and runs no statement: it reads shared
  * memory, and works on a standby, too.  What it finds goes into the figures
- * in shared memory; nobody waits for it, and if it dies the server starts
- * another one.
+ * in shared memory; nobody waits for it.
+ *
+ * It keeps nothing of its own, so trouble needs no handling here: an ERROR is
+ * logged, ends the process, and the server starts another one some seconds
+ * later.  So does SIGTERM, whoever sends it: a worker that ended with exit
+ * code 0 would not be started again.  As with any process that is attached to
+ * shared memory, the server restarts all of them if this one is killed.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -20,6 +25,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/shmem.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -27,12 +33,46 @@
 #include "utils/wait_event.h"
 
 #include "safeguard.h"
+#include "stats/area.h"
+#include "stats/collector.h"
 #include "stats/pool.h"
 
 /* seconds after which the server starts another one if it has died */
 #define RESTART_AFTER	10
 
 PGDLLEXPORT void sg_collector_main(Datum arg);
+
+SgCollector *sg_collector = NULL;
+
+/* ---------------- shared memory ---------------- */
+
+Size
+sg_collector_size(void)
+{
+	return sizeof(SgCollector);
+}
+
+void
+sg_collector_startup(void)
+{
+	bool		found;
+
+	sg_collector = ShmemInitStruct("safeguard collector", sizeof(SgCollector),
+								   &found);
+	if (found)
+		return;
+	pg_atomic_init_u32(&sg_collector->pid, 0);
+	pg_atomic_init_u32(&sg_collector->failing, 0);
+	pg_atomic_init_u64(&sg_collector->written_at, 0);
+}
+
+static void
+clear_pid(int code, Datum arg)
+{
+	pg_atomic_write_u32(&sg_collector->pid, 0);
+}
+
+/* ---------------- the worker ---------------- */
 
 /*
  * Milliseconds until "due"; 0 if that is past.
@@ -49,6 +89,20 @@ after(TimestampTz last, int seconds)
 	return TimestampTzPlusMilliseconds(last, (int64) seconds * 1000);
 }
 
+/*
+ * Has the time since "last" come?  The clock may have been put back.
+ */
+static bool
+is_due(TimestampTz *last, int seconds)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (*last <= now && until(after(*last, seconds)) > 0)
+		return false;
+	*last = now;
+	return true;
+}
+
 static void
 loop(MemoryContext work)
 {
@@ -60,10 +114,11 @@ loop(MemoryContext work)
 		long		wait = Min(until(after(sampled, sg_sample_interval)),
 							   until(after(saved, sg_save_interval)));
 
-		if (wait > 0)
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 wait, PG_WAIT_EXTENSION);
+		/* after a jump of the clock, the intervals count from now on */
+		wait = Min(wait, Min(sg_sample_interval, sg_save_interval) * 1000L);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 wait, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -71,17 +126,10 @@ loop(MemoryContext work)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (until(after(sampled, sg_sample_interval)) <= 0)
-		{
-			sampled = GetCurrentTimestamp();
-			if (sg_track_pool)
-				sg_pool_sample(sampled);
-		}
-		if (until(after(saved, sg_save_interval)) <= 0)
-		{
-			saved = GetCurrentTimestamp();
+		if (is_due(&sampled, sg_sample_interval) && sg_track_pool)
+			sg_pool_sample(sampled);
+		if (is_due(&saved, sg_save_interval))
 			sg_persist_write(false);
-		}
 		MemoryContextReset(work);
 	}
 }
@@ -98,11 +146,14 @@ sg_collector_main(Datum arg)
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
 
+	on_shmem_exit(clear_pid, (Datum) 0);
+	pg_atomic_write_u32(&sg_collector->pid, MyProcPid);
+
 	work = AllocSetContextCreate(TopMemoryContext, "safeguard collector",
 								 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(work);
 	loop(work);
-	proc_exit(0);
+	proc_exit(1);
 }
 
 /*

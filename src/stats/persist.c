@@ -29,6 +29,7 @@
 
 #include "safeguard.h"
 #include "stats/area.h"
+#include "stats/collector.h"
 
 #define STAT_FILE			PGSTAT_STAT_PERMANENT_DIRECTORY "/safeguard.stat"
 #define STAT_FILE_NEW		STAT_FILE ".tmp"
@@ -63,7 +64,7 @@ typedef struct SgFile
 {
 	FILE	   *file;
 	pg_crc32c	crc;
-	bool		failed;
+	int			failed;			/* errno of what went wrong, or 0 */
 } SgFile;
 
 /* ---------------- writing ---------------- */
@@ -71,11 +72,12 @@ typedef struct SgFile
 static void
 put(SgFile *f, const void *data, Size size)
 {
-	if (f->failed || size == 0)
+	if (f->failed != 0 || size == 0)
 		return;
 	COMP_CRC32C(f->crc, data, size);
+	errno = 0;
 	if (fwrite(data, size, 1, f->file) != 1)
-		f->failed = true;
+		f->failed = errno != 0 ? errno : ENOSPC;
 }
 
 static void
@@ -85,15 +87,18 @@ put_area(SgFile *f, const SgArea *area, bool alone)
 	void	   *items = (*area->snapshot) (&section.nitems, alone);
 
 	if (items == NULL)
-		section.nitems = 0;
+	{
+		/* an older file is better than one without these figures */
+		f->failed = ENOMEM;
+		return;
+	}
 	strlcpy(section.name, area->name, sizeof(section.name));
 	section.version = area->version;
 	section.item_size = area->item_size;
 	put(f, &section, sizeof(section));
 	for (uint64 i = 0; i < section.nitems; i++)
 		put(f, (char *) items + i * area->item_size, area->item_size);
-	if (items != NULL)
-		pfree(items);
+	pfree(items);
 }
 
 static void
@@ -118,46 +123,77 @@ put_all(SgFile *f, bool alone)
 	}
 	FIN_CRC32C(f->crc);
 	crc = f->crc;
-	if (!f->failed && fwrite(&crc, sizeof(crc), 1, f->file) != 1)
-		f->failed = true;
-}
-
-static void
-report_unwritten(void)
-{
-	ereport(LOG,
-			errcode_for_file_access(),
-			errmsg("could not write file \"%s\": %m", STAT_FILE_NEW));
+	put(f, &crc, sizeof(crc));
 }
 
 /*
- * Write the file, replacing the older one only when the new one is complete
- * and safe on disk.  "alone" says that nobody else is attached to our shared
- * memory; otherwise the caller must be a process that may take locks, and
- * only one may call this at a time.  Never raises on purpose.
+ * Write the new file, and rename it when it is complete and safe on disk.
+ * Returns 0 or the errno of what went wrong.
+ */
+static int
+write_file(bool alone)
+{
+	SgFile		f = {0};
+
+	f.file = AllocateFile(STAT_FILE_NEW, PG_BINARY_W);
+	if (f.file == NULL)
+		return errno;
+	INIT_CRC32C(f.crc);
+	put_all(&f, alone);
+	if (FreeFile(f.file) != 0 && f.failed == 0)
+		f.failed = errno;
+	if (f.failed == 0 && durable_rename(STAT_FILE_NEW, STAT_FILE, DEBUG1) != 0)
+		f.failed = errno;
+	if (f.failed != 0)
+		unlink(STAT_FILE_NEW);
+	return f.failed;
+}
+
+/*
+ * Trouble that lasts is told once, and when it is over.
+ */
+static void
+report_result(int failed)
+{
+	bool		failed_before = pg_atomic_exchange_u32(&sg_collector->failing,
+													   failed != 0) != 0;
+
+	if (failed == 0)
+		pg_atomic_write_u64(&sg_collector->written_at, GetCurrentTimestamp());
+	if (failed != 0 && !failed_before)
+	{
+		errno = failed;
+		ereport(LOG,
+				errcode_for_file_access(),
+				errmsg("could not write file \"%s\": %m", STAT_FILE),
+				errdetail("Figures of safeguard since the last time it was written are lost if the server crashes or stops."));
+	}
+	else if (failed == 0 && failed_before)
+		ereport(LOG,
+				errmsg("file \"%s\" can be written again", STAT_FILE));
+}
+
+/*
+ * Write the file.  "alone" says that nobody else is attached to our shared
+ * memory; otherwise the caller must be a process that may take locks.  Never
+ * raises on purpose.
+ *
+ * The lock is held until the file is in its place, so that one of older
+ * figures never replaces one of newer; nobody waits for it but who writes.
  */
 void
 sg_persist_write(bool alone)
 {
-	SgFile		f = {0};
+	int			failed;
 
 	if (!sg_has_shmem())
 		return;
-	f.file = AllocateFile(STAT_FILE_NEW, PG_BINARY_W);
-	if (f.file == NULL)
-	{
-		report_unwritten();
-		return;
-	}
-	INIT_CRC32C(f.crc);
-	put_all(&f, alone);
-	if (FreeFile(f.file) != 0 || f.failed)
-	{
-		report_unwritten();
-		unlink(STAT_FILE_NEW);
-		return;
-	}
-	(void) durable_rename(STAT_FILE_NEW, STAT_FILE, LOG);
+	if (!alone)
+		LWLockAcquire(sg_lock(SG_LOCK_FILE), LW_EXCLUSIVE);
+	failed = write_file(alone);
+	if (!alone)
+		LWLockRelease(sg_lock(SG_LOCK_FILE));
+	report_result(failed);
 }
 
 /* ---------------- reading ---------------- */
@@ -274,7 +310,14 @@ take_section(SgFile *f)
 		return true;
 	items = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
 	if (items == NULL)
+	{
+		section.name[NAMEDATALEN - 1] = '\0';
+		ereport(LOG,
+				errcode(ERRCODE_OUT_OF_MEMORY),
+				errmsg("ignoring section \"%s\" of file \"%s\": out of memory",
+					   section.name, STAT_FILE));
 		return skip(f, size);
+	}
 	ok = get(f, items, size);
 	if (ok)
 		(*area->restore) (items, section.nitems);
@@ -331,6 +374,9 @@ sg_persist_read(void)
 	SgFile		f = {0};
 	const char *problem;
 	bool		foreign = false;
+
+	/* left by a crash in the middle of writing */
+	unlink(STAT_FILE_NEW);
 
 	f.file = AllocateFile(STAT_FILE, PG_BINARY_R);
 	if (f.file == NULL)

@@ -252,6 +252,8 @@ sg_findings_reset(PG_FUNCTION_ARGS)
 {
 	sg_require_shmem();
 	sg_findings_forget();
+	/* or a crash would bring them back */
+	sg_persist_write(false);
 	PG_RETURN_VOID();
 }
 

@@ -74,6 +74,28 @@ sg_watch_trigger(Relation rel)
 }
 
 /*
+ * Is a relation, which is locked, watched by this column?
+ */
+bool
+sg_watch_has_column(Oid relid, const char *name)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	Trigger    *trigger;
+	bool		result = false;
+
+	if (rel == NULL)
+		return false;
+	trigger = sg_watch_trigger(rel);
+	for (int i = 0; trigger != NULL && i < trigger->tgnargs; i++)
+	{
+		if (strcmp(trigger->tgargs[i], name) == 0)
+			result = true;
+	}
+	RelationClose(rel);
+	return result;
+}
+
+/*
  * Raise an error if a trigger of ours cannot be made, because somebody else's
  * has its name: CREATE OR REPLACE would replace that.
  */
