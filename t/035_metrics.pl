@@ -249,11 +249,14 @@ sub wait_until
 
 $ENV{DATA_SOURCE_NAME} = 'user=watcher dbname=postgres sslmode=disable host='
   . $node->host . ' port=' . $node->port;
+# what the exporter asks by itself, of which each version has other options
+my $help = `prometheus-postgres-exporter --help 2>&1`;
+my @no_others = map { "--no-collector.$_" } $help =~ /--(?:\[no-\])?collector\.(\w+) /g;
+push @no_others, '--disable-settings-metrics' if $help =~ /--(?:\[no-\])?disable-settings-metrics/;
 my $exporter = start_program(
 	'exporter.log', 'prometheus-postgres-exporter',
 	"--web.listen-address=127.0.0.1:$exporter_port",
-	'--disable-default-metrics', '--disable-settings-metrics',
-	'--no-collector.database', '--no-collector.bgwriter',
+	'--disable-default-metrics', @no_others,
 	"--extend.query-path=$MONITORING/queries.yaml");
 my $scrape = '';
 wait_until('the exporter answers',
