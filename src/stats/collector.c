@@ -106,8 +106,8 @@ is_due(TimestampTz *last, int seconds)
 static void
 loop(MemoryContext work)
 {
-	TimestampTz sampled = GetCurrentTimestamp();
-	TimestampTz saved = sampled;
+	TimestampTz sampled = 0;	/* the first sample is taken at once */
+	TimestampTz saved = GetCurrentTimestamp();
 
 	while (!ShutdownRequestPending)
 	{
