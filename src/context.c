@@ -451,14 +451,11 @@ sg_relation_is_exempt(Oid relid)
  * Whatever runs statements inside of another says so in the context of error
  * messages (SPI, SQL functions, the procedural languages, COPY FROM), while
  * EXECUTE, EXPLAIN ANALYZE, COPY (...) TO and CREATE TABLE AS, which run what
- * the client has written, say nothing.  The extended protocol puts in the
- * parameters, and we what looks for violations (src/stats/violations.c), which
- * are no sign of nesting.  To count levels in the executor
- * hooks would cost every statement of every session something, and could
- * not see what runs in no executor, such as deferred triggers at commit.
- *
- * What is rehearsed counts as sent by the client, wherever the rehearsal was
- * called.
+ * the client has written, say nothing; parameters and the look-out for
+ * violations are no sign of nesting.  To count levels in the executor hooks
+ * would cost every statement something, and could not see what runs in no
+ * executor, such as deferred triggers at commit.  What is rehearsed counts as
+ * sent by the client, wherever the rehearsal was called.
  */
 bool
 sg_is_top_level(void)

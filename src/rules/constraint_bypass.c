@@ -419,7 +419,7 @@ check_loss(const SgAfter *after, const SgKeyLoss *loss, List **told)
 			sg_ddl_report(declared_finding(utility, loss, role), utility);
 	}
 	if (loss->watched)
-		tell(utility, watched_finding(utility, loss));
+		sg_ddl_report(watched_finding(utility, loss), utility);
 	foreach(lc, sg_upserts_of(root))
 	{
 		SgUpsertEntry *entry = lfirst(lc);
