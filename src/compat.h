@@ -266,4 +266,44 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #define sg_constraint_is_enforced(form) ((form)->conenforced)
 #endif
 
+/*
+ * Which column of one relation has the name of which of the other.  16 added
+ * an argument.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to))
+#else
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to), false)
+#endif
+
+/*
+ * 17 can change the expression of a generated column; 18 has such columns that
+ * are not stored, and constraints that are declared, but not enforced, and
+ * changes these by a node of its own.
+ */
+#if PG_VERSION_NUM < 170000
+#define sg_sets_expression(cmd) false
+#else
+#define sg_sets_expression(cmd) ((cmd)->subtype == AT_SetExpression)
+#endif
+#if PG_VERSION_NUM < 180000
+#define sg_is_virtual(constraint) false
+#define sg_is_unenforced(constraint) false
+#define sg_stops_enforcing(cmd) ((const char *) NULL)
+#else
+#define sg_is_virtual(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
+#define sg_is_unenforced(constraint) (!(constraint)->is_enforced)
+static inline const char *
+sg_stops_enforcing(const AlterTableCmd *cmd)
+{
+	const ATAlterConstraint *alter = (const ATAlterConstraint *) cmd->def;
+
+	return cmd->subtype == AT_AlterConstraint && alter->alterEnforceability &&
+		!alter->is_enforced ? alter->conname : NULL;
+}
+#endif
+
 #endif							/* SG_COMPAT_H */

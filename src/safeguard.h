@@ -88,6 +88,7 @@ typedef struct SgFinding
 {
 	SgRuleId	rule;
 	SgLevel		highest;		/* it never acts above this; OFF: no such limit */
+	SgLevel		decided;		/* has been asked for already; OFF: has not */
 	Oid			relid;			/* relation that the level belongs to: target */
 	int			location;		/* byte offset in the source text, or -1 */
 	SgWhen		when;			/* on what it depends, besides its level */
@@ -173,6 +174,8 @@ typedef struct SgUtility
 	List	   *losses;			/* of SgKeyLoss: what it has dropped or
 								 * renamed, in "context" */
 	struct SgDdl *ddl;			/* notes of the rules about DDL, or NULL */
+	struct SgTrial *trial;	/* not NULL: the command does not run, it is
+								 * only looked at */
 	MemoryContext context;
 } SgUtility;
 
@@ -366,6 +369,9 @@ extern bool sg_utility_wants(const Node *stmt);
 extern void sg_utility_begin(SgUtility *utility, const PlannedStmt *pstmt,
 							 const char *query_string);
 extern void sg_utility_before(SgUtility *utility);
+extern void sg_utility_event(SgUtility *utility, ObjectAccessType access,
+							 Oid classId, Oid objectId, int subId, void *arg);
+extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
