@@ -209,7 +209,7 @@ examine(void *arg)
 	Node	   *stmt = exam->stmt->raw->stmt;
 
 	/* analysis scribbles on the tree; a deep one cannot be copied */
-	if (sg_is_utility(stmt) || IsA(stmt, SelectStmt))
+	if (sg_script_follows(stmt))
 		exam->copy = copyObject(stmt);
 	if (sg_is_utility(stmt))
 	{

@@ -135,30 +135,39 @@ constant_text(Node *node)
 }
 
 /*
- * SELECT set_config(...), with constants.
+ * The arguments of SELECT set_config(...), if they are constants, or NIL.
  */
-static void
-follow_select(SgScript *script, SelectStmt *stmt)
+static List *
+set_config_arguments(Node *stmt)
 {
+	SelectStmt *select = (SelectStmt *) stmt;
+	FuncCall   *call;
 	ListCell   *lc;
 
-	foreach(lc, stmt->targetList)
+	if (!IsA(stmt, SelectStmt) || list_length(select->targetList) != 1 ||
+		select->withClause != NULL)
+		return NIL;
+	call = (FuncCall *) linitial_node(ResTarget, select->targetList)->val;
+	if (call == NULL || !IsA(call, FuncCall) || list_length(call->args) != 3 ||
+		strcmp(strVal(llast(call->funcname)), "set_config") != 0)
+		return NIL;
+	foreach(lc, call->args)
 	{
-		FuncCall   *call = (FuncCall *) lfirst_node(ResTarget, lc)->val;
-		const char *name;
-		const char *value;
-		const char *local;
-
-		if (call == NULL || !IsA(call, FuncCall) ||
-			list_length(call->args) != 3 ||
-			strcmp(strVal(llast(call->funcname)), "set_config") != 0)
-			continue;
-		name = constant_text(linitial(call->args));
-		value = constant_text(lsecond(call->args));
-		local = constant_text(lthird(call->args));
-		if (name != NULL && value != NULL && local != NULL)
-			follow_setting(script, name, value, local[0] == 't');
+		if (constant_text(lfirst(lc)) == NULL)
+			return NIL;
 	}
+	return call->args;
+}
+
+static void
+follow_select(SgScript *script, Node *stmt)
+{
+	List	   *args = set_config_arguments(stmt);
+
+	if (args != NIL)
+		follow_setting(script, constant_text(linitial(args)),
+					   constant_text(lsecond(args)),
+					   constant_text(lthird(args))[0] == 't');
 }
 
 /* ---------------- transactions ---------------- */
@@ -298,6 +307,15 @@ sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len,
 }
 
 /*
+ * Does it matter what comes behind the statement that it was there?
+ */
+bool
+sg_script_follows(Node *stmt)
+{
+	return sg_is_utility(stmt) || set_config_arguments(stmt) != NIL;
+}
+
+/*
  * Go on to what comes behind a statement.  To be called outside of whatever
  * rolls the review of the statement back.
  */
@@ -307,7 +325,7 @@ sg_script_follow(SgScript *script, Node *stmt)
 	if (IsA(stmt, VariableSetStmt))
 		follow_set(script, (VariableSetStmt *) stmt);
 	else if (IsA(stmt, SelectStmt))
-		follow_select(script, (SelectStmt *) stmt);
+		follow_select(script, stmt);
 	else if (IsA(stmt, TransactionStmt))
 		follow_transaction(script, (TransactionStmt *) stmt);
 	else if (IsA(stmt, LockStmt))

@@ -121,6 +121,7 @@ typedef struct SgScript
 extern void sg_script_begin(SgScript *script);
 extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
 							   int len, ErrorData **error);
+extern bool sg_script_follows(Node *stmt);
 extern void sg_script_follow(SgScript *script, Node *stmt);
 extern void sg_script_end(SgScript *script);
 
