@@ -80,25 +80,28 @@ sub said
 {
 	my ($output) = @_;
 	my @said;
-	my ($open, $context) = (0, 0);
+	my $field;
 	for my $line (split /\n/, $output)
 	{
 		if ($line =~ /^(WARNING|ERROR|NOTICE|INFO):  (\w{5}): (.*)/)
 		{
-			push @said, { kind => $1, state => $2, message => $3, inside => '' };
-			($open, $context) = (1, 0);
+			push @said,
+			  { kind => $1, state => $2, message => $3, inside => '' };
+			$field = 'message';
 		}
-		elsif ($line =~ /^(DETAIL|HINT|LINE \d+|QUERY|CONTEXT|LOCATION|[A-Z]+ NAME):  ?(.*)/)
+		elsif ($line =~ /^(DETAIL|HINT|CONTEXT):  (.*)/ && @said)
 		{
-			$context = $1 eq 'CONTEXT';
-			$open = 0;
-			$said[-1]{ lc $1 } = $2 if @said;
+			$field = $1 eq 'CONTEXT' ? 'inside' : lc $1;
+			$said[-1]{$field} = $2;
 		}
-		elsif ($open)
+		elsif ($line =~ /^(?:LINE \d+|QUERY|LOCATION|[A-Z]+ NAME): /)
 		{
-			$said[-1]{message} .= "\n$line";
+			$field = undef;
 		}
-		$said[-1]{inside} .= $line if @said && $context;
+		elsif (defined $field)
+		{
+			$said[-1]{$field} .= "\n$line";
+		}
 	}
 	return grep { $_->{kind} =~ /WARNING|ERROR/ } @said;
 }

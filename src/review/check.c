@@ -51,6 +51,7 @@ typedef struct Examination
 {
 	Check	   *check;
 	SgScriptStatement *stmt;
+	Node	   *copy;			/* out: of it, if it matters to later ones */
 	bool		analyzed;		/* out: it is right, the rules look at it */
 	List	   *rows;			/* out: SgReviewRow */
 } Examination;
@@ -207,6 +208,9 @@ examine(void *arg)
 	const char *text = exam->stmt->text;
 	Node	   *stmt = exam->stmt->raw->stmt;
 
+	/* analysis scribbles on the tree; a deep one cannot be copied */
+	if (sg_script_follows(stmt))
+		exam->copy = copyObject(stmt);
 	if (sg_is_utility(stmt))
 	{
 		ErrorData  *error;
@@ -284,7 +288,6 @@ check_statement(Check *check, SgScriptStatement *stmt)
 {
 	Examination exam = {.check = check, .stmt = stmt};
 	ErrorData  *edata;
-	Node	   *copy;
 	ListCell   *lc;
 
 	CHECK_FOR_INTERRUPTS();
@@ -299,18 +302,15 @@ check_statement(Check *check, SgScriptStatement *stmt)
 		return;
 	}
 
-	/* analysis scribbles on the tree */
-	copy = sg_script_follows(stmt->raw->stmt) ?
-		copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
-	if (copy != NULL)
+	if (exam.copy != NULL)
 	{
-		sg_review_inline(&check->review, copy);
-		follow(check, copy);
+		sg_review_inline(&check->review, exam.copy);
+		follow(check, exam.copy);
 	}
 }
 

@@ -123,7 +123,7 @@ follow_set(SgScript *script, VariableSetStmt *stmt)
 static const char *
 constant_text(Node *node)
 {
-	const A_Const *constant = (const A_Const *) node;
+	A_Const    *constant = (A_Const *) node;
 
 	if (!IsA(node, A_Const) || constant->isnull)
 		return NULL;
