@@ -38,7 +38,7 @@ my %EXPECTED = (
 );
 
 my $node = PostgreSQL::Test::Cluster->new('check_ddl');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'safeguard'
 safeguard.destructive_ddl = warning
@@ -489,6 +489,41 @@ for my $file (@FILES)
 	$total += $compared;
 }
 cmp_ok($found, '>', 300, "$total comparisons had $found findings");
+
+# ---------------- a standby ----------------
+
+# nothing is written or locked in earnest, so a standby tells the same
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION safeguard;
+	CREATE TYPE mood AS ENUM ('good');
+	CREATE TABLE full_one (a int PRIMARY KEY, b varchar(10), m mood);
+	INSERT INTO full_one VALUES (1, 'x', 'good');
+	CREATE TABLE refers (a int REFERENCES full_one);
+	INSERT INTO refers VALUES (1);
+	CREATE TABLE parted (a int, b text, PRIMARY KEY (a)) PARTITION BY RANGE (a);
+	CREATE TABLE parted_1 PARTITION OF parted DEFAULT;
+	CREATE TABLE attached (a int NOT NULL, b text);
+	INSERT INTO attached VALUES (1);
+	CREATE ROLE regress_owner;
+	ALTER TABLE refers OWNER TO regress_owner;});
+my $ddl = q{SET safeguard.large_table = 0;
+	SELECT statement, rule, level, relation, message, detail, hint FROM safeguard.check($$
+	TRUNCATE full_one CASCADE; ALTER TABLE full_one ALTER a TYPE bigint;
+	ALTER TABLE full_one ADD x float8 DEFAULT random(); ALTER TABLE full_one ADD UNIQUE (b);
+	ALTER TABLE parted ATTACH PARTITION attached FOR VALUES FROM (1) TO (2);
+	CREATE INDEX ON full_one (b); REINDEX TABLE full_one; VACUUM FULL full_one;
+	ALTER TABLE refers DISABLE TRIGGER ALL; ALTER TABLE refers ADD CHECK (a > 0) NOT VALID;
+	REASSIGN OWNED BY regress_owner TO CURRENT_USER; DROP OWNED BY regress_owner;
+	DROP TYPE mood CASCADE; DROP SCHEMA public CASCADE$$)};
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+my $on_primary = $node->safe_psql('postgres', $ddl);
+cmp_ok(scalar(split /\n/, $on_primary), '>', 14, 'DDL on the primary');
+is($standby->safe_psql('postgres', $ddl), $on_primary, 'DDL on a standby');
+$standby->stop;
 
 $node->stop;
 done_testing();
