@@ -82,7 +82,7 @@ temp_regress = $(pg_regress_installcheck) --temp-instance=./tmp_check/$@ \
 # script/safeguard-review runs from the tree; what is installed is one file
 safeguard-review: $(addprefix $(srcdir)/script/,safeguard-review review/assemble \
 		review/read.awk review/arrange.awk review/locate.awk review/report.awk)
-	$(srcdir)/script/review/assemble $< >$@.tmp
+	sh $(srcdir)/script/review/assemble $< >$@.tmp
 	chmod 755 $@.tmp
 	mv $@.tmp $@
 

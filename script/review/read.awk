@@ -147,7 +147,7 @@ function command(    c, name, from, to, args, file) {
 	else if (name ~ /^(c|connect)$/) note(nr, column(at), "\\\\" name " is not followed: what comes next is judged in the same database")
 	else if (name ~ /^(q|quit)$/) note(nr, column(at), "\\\\" name " does not end the review: what comes next is judged too")
 	else if (name == "set") { file = argument(args); if (file != "") known[file] = 1 }
-	else if (name != "" && name !~ /^(g|gx|gset|gdesc|crosstabview|watch|bind|elif|else|endif|unset|getenv|setenv|prompt|echo|qecho|warn|pset|timing|errverbose|conninfo|restrict|unrestrict|p|print|s|l|[aCfHtTx]|d[^ ]*|\\)$/)
+	else if (name != "" && name !~ /^(g|gx|gset|gdesc|crosstabview|watch|bind|elif|else|endif|unset|getenv|setenv|prompt|echo|qecho|warn|pset|timing|errverbose|conninfo|restrict|unrestrict|p|print|s|l|z|html|h|help|s[fv]\+?|lo_list\+?|[aCfHtTx]|d[^ ]*|\\)$/)
 		note(nr, column(at), esc("\\" name " is skipped"))
 	if (name ~ /^(g|gx|gexec|gset|gdesc|crosstabview|watch|parse|sendpipeline)$/ && started) {
 		put(at, at, ";")

@@ -123,7 +123,6 @@ begin_rehearsal(SgRehearsal *rehearsal)
 								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
 								 false);
 	}
-	timed_out = false;
 	if (rehearsal->timeout > 0)
 		enable_timeout_after(get_timer(), rehearsal->timeout);
 	sg_top_context = error_context_stack;
@@ -178,6 +177,7 @@ rehearse(SgRehearsal *rehearsal)
 	SgHeldLocks locks;
 
 	sg_held_locks(&locks);
+	timed_out = false;
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
@@ -189,6 +189,8 @@ rehearse(SgRehearsal *rehearsal)
 		MemoryContextSwitchTo(rehearsal->context);
 		edata = CopyErrorData();
 		FlushErrorState();
+		if (rehearsal->current != NULL)
+			sg_preview_stop_clock(rehearsal);
 		if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			edata->message = psprintf("the rehearsal has not ended within its timeout of %d ms",
 									  rehearsal->timeout);

@@ -171,6 +171,7 @@ extern void sg_preview_check_time(void);
 /* ---------------- preview_run.c ---------------- */
 
 extern void sg_preview_script(SgRehearsal *rehearsal);
+extern void sg_preview_stop_clock(SgRehearsal *rehearsal);
 extern void sg_preview_failed(SgRehearsal *rehearsal, ErrorData *edata);
 extern void sg_preview_capture(const SgDecision *decision,
 							   const SgSource *source);
@@ -230,7 +231,8 @@ extern int64 sg_source_count(Query *source, const char *sql);
 /* ---------------- preview_locks.c ---------------- */
 
 extern void sg_held_locks(SgHeldLocks *held);
-extern void sg_new_locks(SgHeldLocks *result, const SgHeldLocks *before);
+extern void sg_new_locks(SgHeldLocks *result, const SgHeldLocks *now,
+						 const SgHeldLocks *before, MemoryContext context);
 extern void sg_release_advisory(const SgHeldLocks *before);
 extern List *sg_lock_texts(const SgHeldLocks *held);
 

@@ -321,14 +321,39 @@ sg_rehearse_copied(const RangeVar *name, uint64 rows)
 
 /* ---------------- the result ---------------- */
 
+/* No more than the text itself is kept. */
+static char *
+keep_text(char *text)
+{
+	return text == NULL ? NULL :
+		MemoryContextStrdup(sg_rehearsal->context, text);
+}
+
+static SgChanged *
+make_changed(const SgHit *hit)
+{
+	SgChanged  *changed = MemoryContextAlloc(sg_rehearsal->context,
+											 sizeof(SgChanged));
+
+	changed->kind = hit->kind;
+	changed->operation = hit->operation;
+	changed->relid = hit->relid;
+	changed->name = keep_text(hit->name);
+	changed->rows = hit->countable ? hit->rows : -1;
+	changed->scope = keep_text(sg_hit_scope(hit));
+	changed->sample = keep_text(sg_hit_sample(hit));
+	return changed;
+}
+
 /*
- * What the statement has changed, as it is told: a list of SgChanged in the
- * current memory context, in the order of SgHitKind.
+ * What the statement has changed, as it is told: a list of SgChanged that
+ * outlives the statement, in the order of SgHitKind.
  */
 List *
 sg_preview_changed(SgRehearsal *rehearsal)
 {
 	List	   *result = NIL;
+	MemoryContext caller;
 	ListCell   *lc;
 
 	for (SgHitKind kind = SG_HIT_OWN; kind <= SG_HIT_CASCADE; kind++)
@@ -343,15 +368,10 @@ sg_preview_changed(SgRehearsal *rehearsal)
 			/* a cascade that finds nothing is everyday work */
 			if (kind >= SG_HIT_FUNCTION && hit->rows == 0)
 				continue;
-			changed = palloc(sizeof(SgChanged));
-			changed->kind = kind;
-			changed->operation = hit->operation;
-			changed->relid = hit->relid;
-			changed->name = pstrdup(hit->name);
-			changed->rows = hit->countable ? hit->rows : -1;
-			changed->scope = sg_hit_scope(hit);
-			changed->sample = sg_hit_sample(hit);
+			changed = make_changed(hit);
+			caller = MemoryContextSwitchTo(rehearsal->context);
 			result = lappend(result, changed);
+			MemoryContextSwitchTo(caller);
 		}
 	}
 	return result;

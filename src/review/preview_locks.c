@@ -89,22 +89,25 @@ sg_held_locks(SgHeldLocks *held)
 }
 
 /*
- * Take out of "result" what was held before.
+ * The locks in "now" that were not held before, in the memory context.
  */
 void
-sg_new_locks(SgHeldLocks *result, const SgHeldLocks *before)
+sg_new_locks(SgHeldLocks *result, const SgHeldLocks *now,
+			 const SgHeldLocks *before, MemoryContext context)
 {
-	int			n = 0;
-
-	for (int i = 0; i < result->n; i++)
+	result->n = 0;
+	result->locks = NULL;
+	for (int i = 0; i < now->n; i++)
 	{
 		if (before->n > 0 &&
-			bsearch(&result->locks[i], before->locks, before->n,
+			bsearch(&now->locks[i], before->locks, before->n,
 					sizeof(SgHeldLock), compare_locks) != NULL)
 			continue;
-		result->locks[n++] = result->locks[i];
+		if (result->locks == NULL)
+			result->locks = MemoryContextAlloc(context, (now->n - i) *
+											   sizeof(SgHeldLock));
+		result->locks[result->n++] = now->locks[i];
 	}
-	result->n = n;
 }
 
 /*
@@ -115,12 +118,13 @@ void
 sg_release_advisory(const SgHeldLocks *before)
 {
 	SgHeldLocks now;
+	SgHeldLocks taken;
 
 	sg_held_locks(&now);
-	sg_new_locks(&now, before);
-	for (int i = 0; i < now.n; i++)
+	sg_new_locks(&taken, &now, before, CurrentMemoryContext);
+	for (int i = 0; i < taken.n; i++)
 	{
-		const SgHeldLock *lock = &now.locks[i];
+		const SgHeldLock *lock = &taken.locks[i];
 
 		if (lock->tag.locktag_type != LOCKTAG_ADVISORY)
 			continue;

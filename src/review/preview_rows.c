@@ -169,7 +169,8 @@ put_statement(const SgRehearsed *rehearsed, const SgChanged *own,
 		set_number(&row, COL_ROWS, rehearsed->rows);
 	}
 	set_number(&row, COL_SOURCE_ROWS, rehearsed->source_rows);
-	set_locks(&row, &rehearsed->locks);
+	if (rehearsed->sqlstate == 0)
+		set_locks(&row, &rehearsed->locks);
 	set_number(&row, COL_WAL_BYTES, (int64) rehearsed->wal_bytes);
 	set(&row, COL_DURATION, Float8GetDatum(rehearsed->duration_ms));
 	if (rehearsed->sqlstate != 0)

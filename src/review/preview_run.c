@@ -125,8 +125,8 @@ start_clock(SgRehearsal *rehearsal)
 	INSTR_TIME_SET_CURRENT(rehearsal->started);
 }
 
-static void
-stop_clock(SgRehearsal *rehearsal)
+void
+sg_preview_stop_clock(SgRehearsal *rehearsal)
 {
 	instr_time	now;
 
@@ -166,16 +166,15 @@ static void
 finish_statement(SgRehearsal *rehearsal)
 {
 	SgRehearsed *rehearsed = rehearsal->current;
-	MemoryContext caller;
+	SgHeldLocks now;
 
-	stop_clock(rehearsal);
+	sg_preview_stop_clock(rehearsal);
 
-	/* what is told outlives the subtransaction */
-	caller = MemoryContextSwitchTo(rehearsal->context);
+	/* what is told outlives the statement, and the subtransaction */
 	rehearsed->changed = sg_preview_changed(rehearsal);
-	sg_held_locks(&rehearsed->locks);
-	sg_new_locks(&rehearsed->locks, &rehearsal->before);
-	MemoryContextSwitchTo(caller);
+	sg_held_locks(&now);
+	sg_new_locks(&rehearsed->locks, &now, &rehearsal->before,
+				 rehearsal->context);
 
 	rehearsal->current = NULL;
 	rehearsal->statement = NULL;
@@ -183,7 +182,7 @@ finish_statement(SgRehearsal *rehearsal)
 }
 
 /*
- * The statement that was running has failed.  No catalog can be read now.
+ * The statement that was running has failed, and its clock has been stopped.
  */
 void
 sg_preview_failed(SgRehearsal *rehearsal, ErrorData *edata)
@@ -191,7 +190,6 @@ sg_preview_failed(SgRehearsal *rehearsal, ErrorData *edata)
 	SgRehearsed *rehearsed = rehearsal->current;
 	MemoryContext caller = MemoryContextSwitchTo(rehearsal->context);
 
-	stop_clock(rehearsal);
 	rehearsed->rows = -1;
 	rehearsed->sqlstate = edata->sqlerrcode;
 	rehearsed->error = edata->detail == NULL ? pstrdup(edata->message) :
@@ -211,24 +209,20 @@ find_named(SgRehearsal *rehearsal, Node *stmt)
 {
 	SgRehearsed *rehearsed = rehearsal->current;
 	const RangeVar *name;
-	MemoryContext caller;
+	const char *text;
 
 	if (OidIsValid(rehearsed->relid))
 		return;
 	name = sg_named_relation(stmt);
 	if (name == NULL)
 		return;
-	caller = MemoryContextSwitchTo(rehearsal->context);
 	rehearsed->relid = sg_find_relation(name);
 	if (OidIsValid(rehearsed->relid))
-		rehearsed->name =
-			DatumGetCString(DirectFunctionCall1(regclassout,
-												ObjectIdGetDatum(rehearsed->relid)));
+		text = DatumGetCString(DirectFunctionCall1(regclassout,
+												   ObjectIdGetDatum(rehearsed->relid)));
 	else
-		/* pstrdup, since it may be what it was given */
-		rehearsed->name = pstrdup(quote_qualified_identifier(name->schemaname,
-															 name->relname));
-	MemoryContextSwitchTo(caller);
+		text = quote_qualified_identifier(name->schemaname, name->relname);
+	rehearsed->name = MemoryContextStrdup(rehearsal->context, text);
 }
 
 /* ---------------- running ---------------- */
