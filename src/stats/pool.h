@@ -125,6 +125,7 @@ extern SgClientEntry *sg_clients_copy(int *nentries, int64 *others);
 extern void sg_slots_look(SgSlots *slots);
 extern double sg_slots_utilization(const SgSlots *slots);
 extern List *sg_sessions_look(const SgSlots *slots);
+extern void sg_sessions_count(SgPoolStats *stats);
 extern bool sg_session_is_idle_in_transaction(const PgBackendStatus *status);
 
 /* ---------------- stats/pool.c ---------------- */
