@@ -29,12 +29,6 @@ OBJS = \
 	src/status.o \
 	src/upkeep.o \
 	src/utility.o \
-	src/stats/findings.o \
-	src/stats/normalize.o \
-	src/stats/persist.o \
-	src/stats/upsert.o \
-	src/stats/upsert_view.o \
-	src/stats/views.o \
 	$(call sources,src/catalog) \
 	$(call sources,src/exec) \
 	$(call sources,src/ddl) \
@@ -44,7 +38,9 @@ OBJS = \
 	$(call sources,src/review) \
 	$(call sources,src/rules) \
 	$(call sources,src/schema) \
-	$(call sources,src/upsert)
+	$(call sources,src/stats) \
+	$(call sources,src/upsert) \
+	$(call sources,src/watch)
 
 # the control file is the only home of the version
 SG_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/safeguard.control)
@@ -59,7 +55,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
 REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass \
-	rule_destructive_ddl_counts status upsert_stats
+	rule_destructive_ddl_counts status upsert_stats watch watch_incident watch_rights
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 
 # Isolation tests have several sessions from the start, which a plain server

@@ -202,6 +202,14 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_clear_column';
 COMMENT ON FUNCTION safeguard.clear_column(regclass, name, text) IS 'takes a declaration of safeguard.set_column back';
 
+CREATE FUNCTION safeguard.watches(
+    OUT relation regclass,
+    OUT scope name[])
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watches';
+COMMENT ON FUNCTION safeguard.watches() IS 'tables of this database that are watched, and by which columns';
+
 -- with this search_path, regclass prints names with their schema
 CREATE FUNCTION safeguard.export_settings()
 RETURNS text
@@ -221,7 +229,10 @@ BEGIN ATOMIC
              WHERE EXISTS (SELECT FROM pg_attribute a, pg_class c
                             WHERE a.attrelid = r.relation AND a.attname = r.column_name
                               AND NOT a.attisdropped
-                              AND c.oid = r.relation AND c.relpersistence <> 't')) AS s(line);
+                              AND c.oid = r.relation AND c.relpersistence <> 't')
+            UNION ALL
+            SELECT format('SELECT safeguard.watch(%L, VARIADIC %L);', w.relation, w.scope)
+              FROM safeguard.watches() AS w) AS s(line);
 END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
 
@@ -342,6 +353,691 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE COST 1000000
 AS 'MODULE_PATHNAME', 'sg_check_functions';
 COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
+
+--
+-- Pool
+--
+
+CREATE FUNCTION safeguard.pool_stats(
+    OUT ts timestamptz,
+    OUT pool_size int,
+    OUT available_connections int,
+    OUT active_connections int,
+    OUT idle_connections int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT total_acquisitions bigint,
+    OUT acquisition_failures bigint,
+    OUT avg_acquisition_ms float8,
+    OUT max_acquisition_ms float8,
+    OUT slow_queries bigint,
+    OUT utilization float8,
+    OUT timeouts bigint,
+    OUT exhaustion_events bigint,
+    OUT error_rate float8)
+RETURNS record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_pool_stats';
+COMMENT ON FUNCTION safeguard.pool_stats() IS 'the sessions of this server as a pool: how many there are, what they do, how many could not start; errors and refusals below log_min_messages are not seen';
+
+CREATE FUNCTION safeguard.pool_history(
+    since timestamptz DEFAULT NULL,
+    OUT ts timestamptz,
+    OUT pool_size int,
+    OUT available_connections int,
+    OUT active_connections int,
+    OUT idle_connections int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT total_acquisitions bigint,
+    OUT acquisition_failures bigint,
+    OUT avg_acquisition_ms float8,
+    OUT max_acquisition_ms float8,
+    OUT slow_queries bigint,
+    OUT utilization float8,
+    OUT timeouts bigint,
+    OUT exhaustion_events bigint,
+    OUT error_rate float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 1000
+AS 'MODULE_PATHNAME', 'sg_pool_history';
+COMMENT ON FUNCTION safeguard.pool_history(timestamptz) IS 'rows of the view safeguard.pool_history, all of them or those since a time';
+
+CREATE VIEW safeguard.pool_history AS
+    SELECT ts, pool_size, available_connections, active_connections, idle_connections,
+           idle_in_transaction, waiting, total_acquisitions, acquisition_failures,
+           avg_acquisition_ms, max_acquisition_ms, slow_queries, utilization,
+           timeouts, exhaustion_events, error_rate
+      FROM safeguard.pool_history();
+GRANT SELECT ON safeguard.pool_history TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_history IS 'what safeguard.pool_stats() would have said every sample_interval, the last history_size times';
+
+CREATE FUNCTION safeguard.pool_failures(
+    OUT reason text,
+    OUT count bigint,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 14
+AS 'MODULE_PATHNAME', 'sg_pool_failures';
+COMMENT ON FUNCTION safeguard.pool_failures() IS 'rows of the view safeguard.pool_failures';
+
+CREATE VIEW safeguard.pool_failures AS
+    SELECT reason, count, last_seen FROM safeguard.pool_failures();
+GRANT SELECT ON safeguard.pool_failures TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_failures IS 'clients that got no session, by reason; refusals below log_min_messages are not seen';
+
+CREATE FUNCTION safeguard.acquisition_histogram(
+    OUT le_ms float8,
+    OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 16
+AS 'MODULE_PATHNAME', 'sg_acquisition_histogram';
+COMMENT ON FUNCTION safeguard.acquisition_histogram() IS 'rows of the view safeguard.acquisition_histogram';
+
+CREATE VIEW safeguard.acquisition_histogram AS
+    SELECT le_ms, count FROM safeguard.acquisition_histogram();
+GRANT SELECT ON safeguard.acquisition_histogram TO PUBLIC;
+COMMENT ON VIEW safeguard.acquisition_histogram IS 'how many sessions have started in up to so many milliseconds, those of the smaller limits included';
+
+CREATE FUNCTION safeguard.pool_clients(
+    OUT database text,
+    OUT role text,
+    OUT application text,
+    OUT client text,
+    OUT total int,
+    OUT active int,
+    OUT idle int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT acquisitions bigint,
+    OUT longest_idle_in_transaction interval,
+    OUT longest_transaction interval)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_pool_clients';
+COMMENT ON FUNCTION safeguard.pool_clients() IS 'rows of the view safeguard.pool_clients';
+
+CREATE VIEW safeguard.pool_clients AS
+    SELECT database, role, application, client, total, active, idle,
+           idle_in_transaction, waiting, acquisitions,
+           longest_idle_in_transaction, longest_transaction
+      FROM safeguard.pool_clients();
+GRANT SELECT ON safeguard.pool_clients TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_clients IS 'who holds sessions, and who has started them; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.connection_leaks(
+    threshold interval DEFAULT NULL,
+    OUT pid int,
+    OUT database name,
+    OUT role name,
+    OUT application text,
+    OUT client text,
+    OUT state text,
+    OUT held interval,
+    OUT transaction_age interval,
+    OUT last_query text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 10
+AS 'MODULE_PATHNAME', 'sg_connection_leaks';
+COMMENT ON FUNCTION safeguard.connection_leaks(interval) IS 'sessions that hold a connection without work for longer than threshold, or safeguard.leak_after; an ordinary role sees its own';
+
+--
+-- Queries
+--
+
+CREATE FUNCTION safeguard.query_stats(
+    OUT queryid bigint,
+    OUT database text,
+    OUT role text,
+    OUT query text,
+    OUT calls bigint,
+    OUT errors bigint,
+    OUT total_ms float8,
+    OUT avg_ms float8,
+    OUT max_ms float8,
+    OUT p95_ms float8,
+    OUT slow_calls bigint,
+    OUT rows bigint,
+    OUT last_executed_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_query_stats';
+COMMENT ON FUNCTION safeguard.query_stats() IS 'rows of the view safeguard.query_stats';
+
+CREATE VIEW safeguard.query_stats AS
+    SELECT queryid, database, role, query, calls, errors, total_ms, avg_ms,
+           max_ms, p95_ms, slow_calls, rows, last_executed_at
+      FROM safeguard.query_stats();
+GRANT SELECT ON safeguard.query_stats TO PUBLIC;
+COMMENT ON VIEW safeguard.query_stats IS 'statements that clients have sent, failed ones included: how often and how long they ran; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.slow_queries(max_rows int DEFAULT 10)
+RETURNS SETOF safeguard.query_stats
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT q.queryid, q.database, q.role, q.query, q.calls, q.errors, q.total_ms, q.avg_ms,
+           q.max_ms, q.p95_ms, q.slow_calls, q.rows, q.last_executed_at
+      FROM safeguard.query_stats q
+     WHERE q.slow_calls > 0
+     ORDER BY q.max_ms DESC, q.total_ms DESC
+     LIMIT slow_queries.max_rows;
+END;
+COMMENT ON FUNCTION safeguard.slow_queries(int) IS 'the statements that took longest, of those that have taken longer than safeguard.slow_query_ms';
+
+CREATE FUNCTION safeguard.constraint_violations(
+    OUT database text,
+    OUT relation text,
+    OUT constraint_name text,
+    OUT kind text,
+    OUT count bigint,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_constraint_violations';
+COMMENT ON FUNCTION safeguard.constraint_violations() IS 'rows of the view safeguard.constraint_violations';
+
+CREATE VIEW safeguard.constraint_violations AS
+    SELECT database, relation, constraint_name, kind, count, last_seen
+      FROM safeguard.constraint_violations();
+GRANT SELECT ON safeguard.constraint_violations TO PUBLIC;
+COMMENT ON VIEW safeguard.constraint_violations IS 'constraints that statements have violated; an ordinary role sees those of tables of this database that it may use';
+
+--
+-- Watched tables
+--
+
+CREATE FUNCTION safeguard.watch_rows()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watch_rows';
+COMMENT ON FUNCTION safeguard.watch_rows() IS 'trigger that safeguard.watch puts on a table';
+
+CREATE FUNCTION safeguard.watch(
+    relation regclass,
+    VARIADIC scope name[] DEFAULT '{}')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watch';
+COMMENT ON FUNCTION safeguard.watch(regclass, name[]) IS 'counts the changes of a table that should hardly change, by the values of the given columns';
+
+CREATE FUNCTION safeguard.unwatch(relation regclass)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_unwatch';
+COMMENT ON FUNCTION safeguard.unwatch(regclass) IS 'ends what safeguard.watch has begun, and forgets the figures of the table';
+
+CREATE FUNCTION safeguard.watched(
+    OUT database text,
+    OUT relation text,
+    OUT scope jsonb,
+    OUT inserted bigint,
+    OUT updated bigint,
+    OUT deleted bigint,
+    OUT last_changed_at timestamptz,
+    OUT role text,
+    OUT application text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_watched_view';
+COMMENT ON FUNCTION safeguard.watched() IS 'rows of the view safeguard.watched';
+
+CREATE VIEW safeguard.watched AS
+    SELECT database, relation, scope, inserted, updated, deleted,
+           last_changed_at, role, application
+      FROM safeguard.watched();
+GRANT SELECT ON safeguard.watched TO PUBLIC;
+COMMENT ON VIEW safeguard.watched IS 'committed changes of watched tables by scope; an ordinary role sees those of tables that it may read';
+
+--
+-- Health and metrics
+--
+
+-- with the rights of its owner, since the number of leaks is for everybody
+-- and whose they are is not
+CREATE FUNCTION safeguard.connection_leak_count()
+RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT count(*) FROM safeguard.connection_leaks();
+END;
+COMMENT ON FUNCTION safeguard.connection_leak_count() IS 'number of sessions in safeguard.connection_leaks() as seen by who may see all';
+
+-- Who holds locks that others wait for, and waits for none itself.  Looking
+-- stops all lock traffic for a moment, so that only the longest waits are
+-- followed, and only when there are any.
+CREATE FUNCTION safeguard.lock_blockers(
+    waiting int,
+    OUT pid int,
+    OUT waiters bigint,
+    OUT longest interval)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH RECURSIVE queue AS MATERIALIZED (
+        SELECT l.pid, min(l.waitstart) AS since
+          FROM pg_locks l
+         WHERE NOT l.granted AND waiting > 0
+         GROUP BY l.pid
+         ORDER BY min(l.waitstart)
+         LIMIT 32),
+    waits AS MATERIALIZED (
+        SELECT DISTINCT q.pid, q.since, b.blocker
+          FROM queue q CROSS JOIN LATERAL unnest(pg_blocking_pids(q.pid)) AS b(blocker)
+         WHERE b.blocker <> q.pid),
+    chain AS (
+        SELECT w.pid, w.since, w.blocker
+          FROM waits w
+        UNION
+        SELECT c.pid, c.since, w.blocker
+          FROM chain c JOIN waits w ON w.pid = c.blocker)
+    SELECT c.blocker, count(DISTINCT c.pid),
+           coalesce(max(clock_timestamp() - c.since), interval '0')
+      FROM chain c
+     WHERE NOT EXISTS (SELECT FROM waits w WHERE w.pid = c.blocker)
+     GROUP BY c.blocker;
+END;
+COMMENT ON FUNCTION safeguard.lock_blockers(int) IS 'processes that others wait for, while they wait for none; 0 is a prepared transaction';
+
+-- Roles that no setting gives a value other than 0 for a timeout: of all that
+-- may log in, or of those that own relations here and so run DDL.
+CREATE FUNCTION safeguard.roles_without_timeout(parameter text, owners bool)
+RETURNS SETOF oid
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH own AS MATERIALIZED (
+        -- the value in force where neither role nor database has its own; it
+        -- is not known where this session's is one of these
+        SELECT p.reset_val = '0'
+               AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                                WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                                  AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+                                  AND starts_with(c.item, parameter || '=')) AS missing
+          FROM pg_settings p
+         WHERE p.name = parameter)
+    SELECT r.oid
+      FROM pg_roles r
+     WHERE r.rolcanlogin
+       AND (SELECT o.missing FROM own o)
+       AND (NOT owners
+            OR EXISTS (SELECT FROM pg_class c
+                        WHERE c.relowner = r.oid AND c.oid >= 16384
+                          AND c.relkind IN ('r', 'p', 'm')
+                          AND c.relnamespace <> 'safeguard'::regnamespace))
+       AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                        WHERE s.setrole = r.oid
+                          AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                          AND starts_with(c.item, parameter || '='));
+END;
+COMMENT ON FUNCTION safeguard.roles_without_timeout(text, bool) IS 'roles that may log in to this database without the given timeout';
+
+CREATE FUNCTION safeguard.health(
+    OUT status text,
+    OUT utilization float8,
+    OUT warnings text[])
+RETURNS record
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pool AS MATERIALIZED (
+        SELECT * FROM safeguard.pool_stats()),
+    -- read after pool_stats(), which loads the library where it is missing
+    setting AS MATERIALIZED (
+        SELECT current_setting('safeguard.utilization_warning', true)::float8 AS warning,
+               current_setting('safeguard.utilization_critical', true)::float8 AS critical,
+               current_setting('safeguard.critical_for', true)::interval AS critical_for,
+               current_setting('safeguard.failures_per_minute', true)::bigint AS failures,
+               current_setting('safeguard.timeouts_per_minute', true)::bigint AS timeouts,
+               current_setting('safeguard.slow_queries_per_hour', true)::bigint AS slow_queries,
+               extract(epoch FROM current_setting('safeguard.acquisition_warning_ms', true)::interval)::float8 * 1000 AS acquisition_ms,
+               current_setting('safeguard.slow_query_ms', true) AS slow_query,
+               current_setting('safeguard.leak_after', true)::interval AS leak_after,
+               current_setting('safeguard.track_pool', true)::bool AS track_pool,
+               -- no sample for longer than this is a hole in the history
+               3 * current_setting('safeguard.sample_interval', true)::interval + interval '5s' AS hole
+          FROM pool),
+    history AS MATERIALIZED (
+        SELECT h.*, lead(h.ts, 1, p.ts) OVER (ORDER BY h.ts) AS next_ts
+          FROM pool p, setting s,
+               LATERAL safeguard.pool_history(p.ts - greatest(interval '2h', s.critical_for + s.hole)) AS h
+         WHERE h.ts <= p.ts),
+    -- The first sample inside the window, so that nothing older is counted;
+    -- where samples are rarer than that, the last one, and its share.
+    window_start AS MATERIALIZED (
+        SELECT w.length, b.*, least(1, extract(epoch FROM w.length) / nullif(extract(epoch FROM p.ts - b.ts), 0))::float8 AS share
+          FROM pool p,
+               (VALUES (interval '1min'), (interval '5min'), (interval '1h')) AS w(length)
+               CROSS JOIN LATERAL (SELECT h.*
+                                     FROM history h
+                                    ORDER BY h.ts >= p.ts - w.length DESC,
+                                             abs(extract(epoch FROM h.ts - (p.ts - w.length)))
+                                    LIMIT 1) AS b),
+    minute AS (
+        SELECT (p.acquisition_failures - w.acquisition_failures) * w.share AS failures,
+               (p.timeouts - w.timeouts) * w.share AS timeouts
+          FROM pool p, window_start w
+         WHERE w.length = interval '1min'),
+    five AS (
+        SELECT p.total_acquisitions - w.total_acquisitions AS acquisitions,
+               (p.avg_acquisition_ms * p.total_acquisitions - w.avg_acquisition_ms * w.total_acquisitions)
+               / nullif(p.total_acquisitions - w.total_acquisitions, 0) AS avg_ms
+          FROM pool p, window_start w
+         WHERE w.length = interval '5min'),
+    hour AS (
+        SELECT (p.slow_queries - w.slow_queries) * w.share AS slow_queries
+          FROM pool p, window_start w
+         WHERE w.length = interval '1h'),
+    -- since when the utilization has been critical without a break: a sample
+    -- below, a hole, or a start of the server
+    over AS MATERIALIZED (
+        SELECT coalesce(min(h.ts) FILTER (WHERE h.ts > b.ts), p.ts) AS since
+          FROM pool p
+               CROSS JOIN LATERAL (
+                   SELECT greatest(pg_postmaster_start_time(),
+                                   max(h.ts) FILTER (WHERE h.utilization <= s.critical OR h.next_ts - h.ts > s.hole)) AS ts
+                     FROM setting s LEFT JOIN history h ON true) AS b
+               LEFT JOIN history h ON true
+         GROUP BY p.ts),
+    blocker AS MATERIALIZED (
+        SELECT b.pid, b.waiters, b.longest,
+               CASE WHEN b.pid = 0 THEN 'a prepared transaction (see pg_prepared_xacts)'
+                    WHEN a.usesysid IS NOT NULL
+                         AND (pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(a.usesysid, 'USAGE'))
+                    THEN format('process %s (role %s, application "%s", %s)', b.pid, a.usename, a.application_name, a.state)
+                    ELSE format('process %s', b.pid)
+               END AS who
+          FROM pool p CROSS JOIN LATERAL safeguard.lock_blockers(p.waiting) AS b
+               LEFT JOIN pg_stat_activity a ON a.pid = b.pid),
+    -- what clients need to hang for ever, by parameter and the roles without it
+    missing AS MATERIALIZED (
+        SELECT t.parameter, t.position, t.text, t.remedy, count(*) AS roles,
+               string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C")
+               FILTER (WHERE pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(r.oid, 'USAGE')) AS names
+          FROM (VALUES ('idle_in_transaction_session_timeout', 1, false,
+                        'a client that forgets an open transaction keeps its connection and its locks for ever',
+                        'ALTER SYSTEM SET idle_in_transaction_session_timeout = ''5min'''),
+                       ('lock_timeout', 2, true,
+                        'DDL that waits for a lock makes all who come after it wait, for ever',
+                        'ALTER ROLE ... SET lock_timeout = ''5s''')) AS t(parameter, position, owners, text, remedy)
+               CROSS JOIN LATERAL safeguard.roles_without_timeout(t.parameter, t.owners) AS w(oid)
+               JOIN pg_roles r ON r.oid = w.oid
+         GROUP BY t.parameter, t.position, t.text, t.remedy),
+    found(rank, position, text) AS (
+        SELECT 2, 1,
+               format('utilization is %s %%, over %s %% for %s s; close idle sessions (safeguard.pool_clients tells whose they are), put a pooler in front, or raise max_connections',
+                      round(p.utilization::numeric, 1), s.critical, round(extract(epoch FROM p.ts - o.since)))
+          FROM pool p, setting s, over o
+         WHERE p.utilization > s.critical AND p.ts - o.since >= s.critical_for
+        UNION ALL
+        SELECT 1, 1,
+               format('utilization is %s %%, over %s %%; see safeguard.pool_clients for the sessions, and safeguard.pool_history for how it grew',
+                      round(p.utilization::numeric, 1), s.warning)
+          FROM pool p, setting s, over o
+         WHERE p.utilization > s.warning
+           AND NOT (p.utilization > s.critical AND p.ts - o.since >= s.critical_for)
+        UNION ALL
+        SELECT 2, 2,
+               format('connections refused in the last minute: %s, more than %s; see safeguard.pool_failures for the reason, and safeguard.pool_clients for who holds the others',
+                      round(m.failures), s.failures)
+          FROM minute m, setting s
+         WHERE m.failures > s.failures
+        UNION ALL
+        SELECT 2, 3,
+               format('timeouts in the last minute: %s, more than %s; see the server log for the statements, and pg_stat_activity for what sessions wait for',
+                      round(m.timeouts), s.timeouts)
+          FROM minute m, setting s
+         WHERE m.timeouts > s.timeouts
+        UNION ALL
+        SELECT 1, 4,
+               format('statements slower than %s in the last hour: %s, more than %s; see safeguard.slow_queries(), and mend or index the worst',
+                      s.slow_query, round(h.slow_queries), s.slow_queries)
+          FROM hour h, setting s
+         WHERE h.slow_queries > s.slow_queries
+        UNION ALL
+        SELECT 1, 5,
+               format('setting up a session took %s ms on average in the last 5 minutes, over %s ms; reuse connections (a pooler), and look at the load of the host and at authentication',
+                      round(f.avg_ms::numeric, 1), s.acquisition_ms)
+          FROM five f, setting s
+         WHERE f.acquisitions >= 5 AND f.avg_ms > s.acquisition_ms
+        UNION ALL
+        SELECT 1, 6,
+               format('sessions that hold a connection without work for more than %s s: %s; see safeguard.connection_leaks(), mend the client, or end them with pg_terminate_backend()',
+                      round(extract(epoch FROM s.leak_after)), l.n)
+          FROM (SELECT safeguard.connection_leak_count() AS n) AS l, setting s
+         WHERE l.n > 0
+        UNION ALL
+        SELECT CASE WHEN b.longest > s.leak_after THEN 1 ELSE 0 END, 7,
+               format('%ssessions that wait for locks behind %s: %s, the longest for %s s; let it end, or end it with pg_terminate_backend(), and bound the wait by lock_timeout',
+                      CASE WHEN b.longest > s.leak_after THEN '' ELSE 'advice: ' END,
+                      b.who, b.waiters, round(extract(epoch FROM b.longest)))
+          FROM blocker b, setting s
+         WHERE b.waiters > 1 OR b.longest > interval '1s'
+        UNION ALL
+        SELECT 0, 8,
+               'advice: safeguard.track_pool is off, so that sessions are neither counted nor sampled; switch it on to be warned'
+          FROM setting s
+         WHERE NOT s.track_pool
+        UNION ALL
+        SELECT 0, 9,
+               format('advice: no sample of the pool for %s s; see item "collector" of safeguard.status()',
+                      round(extract(epoch FROM p.ts - n.newest)))
+          FROM pool p, setting s,
+               LATERAL (SELECT greatest(max(h.ts), pg_postmaster_start_time()) AS newest FROM history h) AS n
+         WHERE s.track_pool AND p.ts - n.newest > s.hole
+        UNION ALL
+        SELECT 0, 9 + m.position,
+               format('advice: %s is not set for roles that may log in%s: %s%s; %s; %s',
+                      m.parameter,
+                      CASE WHEN m.parameter = 'lock_timeout' THEN ' and own tables here' ELSE '' END,
+                      m.roles,
+                      CASE WHEN m.roles <= 5 THEN ' (' || m.names || ')' ELSE '' END,
+                      m.text, m.remedy)
+          FROM missing m)
+    SELECT CASE max(f.rank) WHEN 2 THEN 'critical' WHEN 1 THEN 'degraded' ELSE 'healthy' END,
+           (SELECT p.utilization FROM pool p),
+           coalesce(array_agg(f.text ORDER BY f.rank DESC, f.position, f.text COLLATE "C"), '{}')
+      FROM found f;
+END;
+COMMENT ON FUNCTION safeguard.health() IS 'healthy, degraded or critical, how full the pool is, and what to do';
+
+-- One branch for each source, which is read once.  Seconds, bytes and ratios,
+-- as Prometheus wants them; no label whose values a client may choose.
+CREATE FUNCTION safeguard.metrics(
+    OUT name text,
+    OUT type text,
+    OUT help text,
+    OUT labels jsonb,
+    OUT value float8)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE ROWS 200
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pool AS MATERIALIZED (
+        SELECT * FROM safeguard.pool_stats()),
+    item AS MATERIALIZED (
+        SELECT s.item, s.value, starts_with(s.detail, 'At most ') AS is_table,
+               substring(s.detail FROM 'evicted ([0-9]+)') AS evicted
+          FROM safeguard.status() s),
+    rule AS MATERIALIZED (
+        SELECT * FROM safeguard.rules),
+    bucket AS MATERIALIZED (
+        SELECT h.le_ms / 1000 AS le, h.count FROM safeguard.acquisition_histogram h),
+    query AS MATERIALIZED (
+        SELECT coalesce(q.database, '') AS database, sum(q.calls) AS calls, sum(q.errors) AS errors,
+               sum(q.slow_calls) AS slow_calls, sum(q.rows) AS rows, sum(q.total_ms) / 1000 AS seconds,
+               max(q.max_ms) / 1000 AS max_seconds
+          FROM safeguard.query_stats q
+         GROUP BY coalesce(q.database, '')),
+    upsert AS MATERIALIZED (
+        SELECT current_database() AS database, sum(u.statements) AS statements, sum(u.proposed) AS proposed,
+               sum(u.inserted) AS inserted, sum(u.replaced) AS replaced, sum(u.skipped) AS skipped
+          FROM safeguard.upsert_stats u),
+    client AS MATERIALIZED (
+        SELECT coalesce(c.database, '') AS database, coalesce(c.role, '') AS role, sum(c.total) AS total,
+               max(c.longest_transaction) AS longest_transaction,
+               max(c.longest_idle_in_transaction) AS longest_idle
+          FROM safeguard.pool_clients c
+         GROUP BY coalesce(c.database, ''), coalesce(c.role, '')),
+    watched AS MATERIALIZED (
+        SELECT coalesce(w.database, '') AS database, coalesce(w.relation::text, '') AS relation,
+               coalesce(w.scope::text, '') AS scope, w.inserted, w.updated, w.deleted, w.last_changed_at
+          FROM safeguard.watched w)
+    SELECT 'safeguard_build_info', 'gauge', 'Versions of safeguard and of the server',
+           jsonb_build_object('version', i.value, 'server_version', current_setting('server_version_num')), 1::float8
+      FROM item i
+     WHERE i.item = 'version'
+    UNION ALL
+    SELECT 'safeguard_shared_memory_bytes', 'gauge', 'Shared memory that safeguard has taken',
+           '{}'::jsonb, i.value::float8
+      FROM item i
+     WHERE i.item = 'shared memory bytes'
+    UNION ALL
+    SELECT 'safeguard_unjudged_statements_total', 'counter', 'Statements that went through because judging them failed',
+           '{}', i.value::float8
+      FROM item i
+     WHERE i.item = 'unjudged'
+    UNION ALL
+    SELECT m.name, m.type, m.help, jsonb_build_object('kind', i.item), m.value
+      FROM item i,
+           LATERAL (VALUES ('safeguard_table_entries', 'gauge', 'Entries in a table of shared memory', i.value::float8),
+                           ('safeguard_table_evicted_total', 'counter', 'Entries dropped for want of room in a table of shared memory', i.evicted::float8))
+                   AS m(name, type, help, value)
+     WHERE i.is_table AND m.value IS NOT NULL
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, '{}', current_setting(m.setting, true)::bool::int
+      FROM pool p,
+           LATERAL (VALUES ('safeguard_enabled', 'Whether the rules act for a session of the monitoring role', 'safeguard.enabled'),
+                           ('safeguard_pool_tracked', 'Whether sessions are counted and sampled', 'safeguard.track_pool'))
+                   AS m(name, help, setting)
+    UNION ALL
+    SELECT m.name, m.type, m.help, m.labels, m.value
+      FROM rule r,
+           LATERAL (VALUES ('safeguard_rule_info', 'gauge', 'Rules, and their level for a session of the monitoring role',
+                            jsonb_build_object('rule', r.rule, 'level', r.level), 1::float8),
+                           ('safeguard_rule_seen_total', 'counter', 'Statements that a rule has found, rejected ones included',
+                            jsonb_build_object('rule', r.rule), r.seen::float8),
+                           ('safeguard_rule_rejected_total', 'counter', 'Statements that a rule has rejected',
+                            jsonb_build_object('rule', r.rule), r.rejected::float8))
+                   AS m(name, type, help, labels, value)
+    UNION ALL
+    SELECT 'safeguard_findings_total', 'counter', 'Findings kept in safeguard.findings; an entry that is evicted takes its count along',
+           jsonb_build_object('rule', f.rule, 'level', f.level, 'database', coalesce(f.database, '')), sum(f.calls)::float8
+      FROM safeguard.findings f
+     GROUP BY f.rule, f.level, coalesce(f.database, '')
+    UNION ALL
+    SELECT m.name, m.type, m.help, '{}', m.value
+      FROM pool p,
+           LATERAL (VALUES ('safeguard_pool_size', 'gauge', 'Connections that clients may have: max_connections less reserved ones', p.pool_size::float8),
+                           ('safeguard_pool_available_connections', 'gauge', 'Connections that are free', p.available_connections),
+                           ('safeguard_pool_waiting_sessions', 'gauge', 'Sessions that wait for a lock', p.waiting),
+                           ('safeguard_pool_utilization_ratio', 'gauge', 'Share of the pool in use', p.utilization / 100),
+                           ('safeguard_pool_acquisitions_total', 'counter', 'Sessions that were set up', p.total_acquisitions),
+                           ('safeguard_pool_acquisition_failures_total', 'counter', 'Connections refused for want of a slot, or not set up in time', p.acquisition_failures),
+                           ('safeguard_pool_acquisition_max_seconds', 'gauge', 'Longest time that setting up a session has taken', p.max_acquisition_ms / 1000),
+                           ('safeguard_pool_timeouts_total', 'counter', 'Statements and sessions ended by a timeout of the server', p.timeouts),
+                           ('safeguard_pool_exhaustion_events_total', 'counter', 'Connections refused for want of a slot', p.exhaustion_events),
+                           ('safeguard_slow_queries_total', 'counter', 'Statements slower than safeguard.slow_query_ms', p.slow_queries),
+                           ('safeguard_error_ratio', 'gauge', 'Share of statements that failed since the last reset', p.error_rate / 100))
+                   AS m(name, type, help, value)
+    UNION ALL
+    SELECT 'safeguard_pool_connections', 'gauge', 'Connections of clients by state',
+           jsonb_build_object('state', m.state), m.value
+      FROM pool p,
+           LATERAL (VALUES ('active', p.active_connections), ('idle', p.idle_connections),
+                           ('idle_in_transaction', p.idle_in_transaction)) AS m(state, value)
+    UNION ALL
+    SELECT 'safeguard_pool_failures_total', 'counter', 'Connections that were not set up, by reason',
+           jsonb_build_object('reason', f.reason), f.count
+      FROM safeguard.pool_failures f
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_bucket', 'histogram', 'Time to set up a session',
+           jsonb_build_object('le', CASE WHEN b.le = 'Infinity' THEN '+Inf' ELSE b.le::text END), b.count
+      FROM bucket b
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_sum', 'histogram', 'Time to set up a session',
+           '{}', p.avg_acquisition_ms / 1000 * p.total_acquisitions
+      FROM pool p
+    UNION ALL
+    SELECT 'safeguard_pool_acquisition_seconds_count', 'histogram', 'Time to set up a session',
+           '{}', max(b.count)
+      FROM bucket b
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, jsonb_build_object('database', c.database, 'role', c.role), m.value
+      FROM client c,
+           LATERAL (VALUES ('safeguard_pool_client_connections', 'Connections of clients', c.total::float8),
+                           ('safeguard_pool_client_longest_transaction_seconds', 'Age of the oldest open transaction', coalesce(extract(epoch FROM c.longest_transaction), 0)),
+                           ('safeguard_pool_client_longest_idle_in_transaction_seconds', 'Longest time that a session has been idle in a transaction', coalesce(extract(epoch FROM c.longest_idle), 0)))
+                   AS m(name, help, value)
+    UNION ALL
+    SELECT 'safeguard_connection_leaks', 'gauge', 'Sessions that hold a connection without work, see safeguard.leak_after',
+           '{}', safeguard.connection_leak_count()
+      FROM pool
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, '{}', m.value
+      FROM (SELECT count(*) AS n, min(h.ts) AS oldest, max(h.ts) AS newest FROM safeguard.pool_history h) AS s,
+           LATERAL (VALUES ('safeguard_pool_history_samples', 'Samples in safeguard.pool_history', s.n::float8),
+                           ('safeguard_pool_history_oldest_timestamp_seconds', 'Time of the oldest sample, 0 for none', coalesce(extract(epoch FROM s.oldest), 0)),
+                           ('safeguard_pool_history_newest_timestamp_seconds', 'Time of the newest sample, 0 for none', coalesce(extract(epoch FROM s.newest), 0)))
+                   AS m(name, help, value)
+    UNION ALL
+    SELECT m.name, m.type, m.help, jsonb_build_object('database', q.database), m.value
+      FROM query q,
+           LATERAL (VALUES ('safeguard_query_calls_total', 'counter', 'Executions of the statements in safeguard.query_stats', q.calls::float8),
+                           ('safeguard_query_errors_total', 'counter', 'Failed executions of the statements in safeguard.query_stats', q.errors),
+                           ('safeguard_query_slow_calls_total', 'counter', 'Slow executions of the statements in safeguard.query_stats', q.slow_calls),
+                           ('safeguard_query_rows_total', 'counter', 'Rows that the statements in safeguard.query_stats returned or changed', q.rows),
+                           ('safeguard_query_seconds_total', 'counter', 'Time spent in the statements in safeguard.query_stats', q.seconds),
+                           ('safeguard_query_max_seconds', 'gauge', 'Longest execution of a statement in safeguard.query_stats', q.max_seconds))
+                   AS m(name, type, help, value)
+    UNION ALL
+    SELECT m.name, 'counter', m.help, m.labels, coalesce(m.value, 0)
+      FROM upsert u,
+           LATERAL (VALUES ('safeguard_upsert_statements_total', 'Upserts in this database', jsonb_build_object('database', u.database), u.statements::float8),
+                           ('safeguard_upsert_proposed_rows_total', 'Rows that upserts in this database came with', jsonb_build_object('database', u.database), u.proposed),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'inserted'), u.inserted),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'replaced'), u.replaced),
+                           ('safeguard_upsert_rows_total', 'What became of the rows of upserts in this database', jsonb_build_object('database', u.database, 'outcome', 'skipped'), u.skipped))
+                   AS m(name, help, labels, value)
+    UNION ALL
+    SELECT 'safeguard_constraint_violations_total', 'counter', 'Statements that a constraint has rejected',
+           jsonb_build_object('database', coalesce(v.database, ''), 'relation', coalesce(v.relation::text, ''),
+                              'constraint', coalesce(v.constraint_name::text, ''), 'kind', v.kind),
+           sum(v.count)::float8
+      FROM safeguard.constraint_violations v
+     GROUP BY coalesce(v.database, ''), coalesce(v.relation::text, ''), coalesce(v.constraint_name::text, ''), v.kind
+    UNION ALL
+    SELECT 'safeguard_watched_rows_total', 'counter', 'Rows changed in watched tables, by scope value',
+           jsonb_build_object('database', w.database, 'relation', w.relation, 'scope', w.scope, 'op', m.op), sum(m.rows)::float8
+      FROM watched w,
+           LATERAL (VALUES ('inserted', w.inserted), ('updated', w.updated), ('deleted', w.deleted)) AS m(op, rows)
+     GROUP BY w.database, w.relation, w.scope, m.op
+    UNION ALL
+    SELECT 'safeguard_watched_last_changed_timestamp_seconds', 'gauge', 'Time of the last change of a watched table, 0 for none',
+           jsonb_build_object('database', w.database, 'relation', w.relation), coalesce(extract(epoch FROM max(w.last_changed_at)), 0)
+      FROM watched w
+     GROUP BY w.database, w.relation
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, m.labels, m.value
+      FROM safeguard.health() h,
+           LATERAL (SELECT count(*) FILTER (WHERE w.text LIKE 'advice:%') AS advice,
+                           count(*) FILTER (WHERE w.text NOT LIKE 'advice:%') AS warnings
+                      FROM unnest(h.warnings) AS w(text)) AS n,
+           LATERAL (VALUES ('safeguard_health_status', 'safeguard.health(): 0 healthy, 1 degraded, 2 critical', '{}'::jsonb,
+                            CASE h.status WHEN 'healthy' THEN 0 WHEN 'degraded' THEN 1 ELSE 2 END::float8),
+                           ('safeguard_health_warnings', 'Warnings of safeguard.health()', jsonb_build_object('kind', 'warning'), n.warnings),
+                           ('safeguard_health_warnings', 'Warnings of safeguard.health()', jsonb_build_object('kind', 'advice'), n.advice))
+                   AS m(name, help, labels, value);
+END;
+COMMENT ON FUNCTION safeguard.metrics() IS 'all figures as samples with Prometheus names, an ordinary role''s own where figures have owners';
+
+CREATE FUNCTION safeguard.stats_reset()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_stats_reset';
+REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables';
 
 --
 -- Creating the extension guards no session but this one

@@ -20,16 +20,27 @@
  */
 #include "postgres.h"
 
+/*
+ * Their headers need not be there: libpq-be.h keeps the places of the fields
+ * of a Port that can be told without them.
+ */
+#undef ENABLE_GSS
+#undef USE_OPENSSL
+
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "libpq/auth.h"
 #include "miscadmin.h"
 #include "optimizer/planner.h"
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/plancache.h"
 
+#include "compat.h"
 #include "safeguard.h"
+#include "stats/pool.h"
+#include "stats/queries.h"
 
 PG_MODULE_MAGIC;
 
@@ -39,12 +50,15 @@ bool		sg_preloaded = false;
 
 static planner_hook_type prev_planner_hook = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart_hook = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun_hook = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish_hook = NULL;
 static ExecutorEnd_hook_type prev_ExecutorEnd_hook = NULL;
 static ProcessUtility_hook_type next_ProcessUtility = NULL;
 static object_access_hook_type prev_object_access_hook = NULL;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+static ClientAuthentication_hook_type prev_ClientAuthentication_hook = NULL;
+static emit_log_hook_type prev_emit_log_hook = NULL;
 
 static PlannedStmt *
 sg_planner(Query *parse, const char *query_string, int cursorOptions,
@@ -58,6 +72,11 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 	List	   *marks = NIL;
 	List	   *consulted = NIL;
 	Node	   *where = NULL;
+
+	/* whose error it is, if it fails before it runs */
+	if (sg_queries_tracked())
+		sg_query_note(query_string, parse->stmt_location, parse->stmt_len,
+					  (uint64) parse->queryId);
 
 	/* before planning, since the planner scribbles on the Query */
 	if (modifies)
@@ -89,6 +108,9 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
+	if (sg_queries_tracked())
+		sg_query_note_start(queryDesc);
+
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
@@ -114,8 +136,28 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 }
 
 static void
+sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
+			   uint64 count SG_RUN_ONCE_PARAM)
+{
+	SgQueryFrame frame;
+	bool		watched = sg_query_run_begin(&frame, queryDesc);
+
+	if (prev_ExecutorRun_hook)
+		(*prev_ExecutorRun_hook) (queryDesc, direction,
+								  count SG_RUN_ONCE_ARG);
+	else
+		standard_ExecutorRun(queryDesc, direction, count SG_RUN_ONCE_ARG);
+
+	if (watched)
+		sg_query_run_end(&frame, queryDesc, count);
+}
+
+static void
 sg_ExecutorFinish(QueryDesc *queryDesc)
 {
+	SgQueryFrame frame;
+	bool		watched = sg_query_finish_begin(&frame, queryDesc);
+
 	/* all rows are there, and no AFTER trigger has run yet */
 	if (sg_upserts_running > 0)
 		sg_upsert_finish(queryDesc);
@@ -128,11 +170,16 @@ sg_ExecutorFinish(QueryDesc *queryDesc)
 	/* CTEs that nobody reads, and AFTER triggers, have run now */
 	if (sg_limited_statements != NULL)
 		sg_row_limit_finish(queryDesc);
+
+	if (watched)
+		sg_query_finish_end(&frame, queryDesc);
 }
 
 static void
 sg_ExecutorEnd(QueryDesc *queryDesc)
 {
+	if (sg_open_queries != NULL)
+		sg_query_close(queryDesc);
 	if (sg_upserts_running > 0)
 		sg_upsert_end(queryDesc);
 
@@ -176,6 +223,9 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  DestReceiver *dest, QueryCompletion *qc)
 {
 	const Node *stmt = pstmt->utilityStmt;
+	SgQueryFrame frame;
+	bool		counted = sg_query_utility_begin(&frame, pstmt, queryString,
+												 context);
 
 	if (unlikely(sg_rehearsal != NULL))
 		sg_rehearse_utility(stmt);
@@ -191,6 +241,9 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 
 	if (unlikely(sg_rehearsal != NULL))
 		sg_rehearsed_utility(stmt, qc);
+	/* the tree may be gone */
+	if (counted)
+		sg_query_utility_end(&frame, qc);
 }
 
 static void
@@ -212,22 +265,43 @@ sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
 }
 
 static void
-sg_shmem_request(void)
+sg_shmem_request_hook(void)
 {
 	if (prev_shmem_request_hook)
 		(*prev_shmem_request_hook) ();
-	sg_findings_shmem_request();
-	sg_upserts_shmem_request();
+	sg_shmem_request();
 }
 
 static void
-sg_shmem_startup(void)
+sg_shmem_startup_hook(void)
 {
 	if (prev_shmem_startup_hook)
 		(*prev_shmem_startup_hook) ();
-	sg_upserts_shmem_startup();
-	/* last, since it reads the statistics file */
-	sg_findings_shmem_startup();
+	sg_shmem_startup();
+}
+
+static void
+sg_ClientAuthentication_hook(Port *port, int status)
+{
+	if (prev_ClientAuthentication_hook)
+		(*prev_ClientAuthentication_hook) (port, status);
+	sg_pool_authenticated(status);
+}
+
+/*
+ * A message on its way to the log, in any process and at any time: nothing
+ * here allocates, waits or reports.
+ */
+static void
+sg_emit_log_hook(ErrorData *edata)
+{
+	if (edata->elevel >= ERROR)
+	{
+		sg_pool_log(edata);
+		sg_query_log(edata);
+	}
+	if (prev_emit_log_hook)
+		(*prev_emit_log_hook) (edata);
 }
 
 /*
@@ -244,15 +318,26 @@ _PG_init(void)
 	if (sg_preloaded)
 	{
 		prev_shmem_request_hook = shmem_request_hook;
-		shmem_request_hook = sg_shmem_request;
+		shmem_request_hook = sg_shmem_request_hook;
 		prev_shmem_startup_hook = shmem_startup_hook;
-		shmem_startup_hook = sg_shmem_startup;
+		shmem_startup_hook = sg_shmem_startup_hook;
+		prev_ClientAuthentication_hook = ClientAuthentication_hook;
+		ClientAuthentication_hook = sg_ClientAuthentication_hook;
+		prev_emit_log_hook = emit_log_hook;
+		emit_log_hook = sg_emit_log_hook;
+		sg_collector_register();
+		sg_query_errors_init();
 	}
 
 	prev_planner_hook = planner_hook;
 	planner_hook = sg_planner;
 	prev_ExecutorStart_hook = ExecutorStart_hook;
 	ExecutorStart_hook = sg_ExecutorStart;
+	if (sg_preloaded)
+	{
+		prev_ExecutorRun_hook = ExecutorRun_hook;
+		ExecutorRun_hook = sg_ExecutorRun;
+	}
 	prev_ExecutorFinish_hook = ExecutorFinish_hook;
 	ExecutorFinish_hook = sg_ExecutorFinish;
 	prev_ExecutorEnd_hook = ExecutorEnd_hook;

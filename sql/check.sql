@@ -24,7 +24,7 @@ $$);
 -- C02: nothing was done, and no lock is left
 SELECT count(*) FROM points WHERE name = 'x';
 BEGIN;
-SELECT count(*) FROM safeguard.check('DELETE FROM points; TRUNCATE totals; SELECT 1 FROM systems');
+SELECT statement, rule FROM safeguard.check('DELETE FROM points; TRUNCATE points; SELECT 1 FROM systems');
 SELECT relation::regclass, mode FROM pg_locks
  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation IN ('points'::regclass, 'totals'::regclass, 'systems'::regclass);
 ROLLBACK;
@@ -40,6 +40,7 @@ SELECT statement, rule, "position", substr(s, "position", 9)
 
 -- C05: semicolons inside of a statement
 SELECT statement, rule, message FROM safeguard.check($$
+SET lock_timeout = '1s';
 CREATE RULE r AS ON INSERT TO totals DO ALSO (SELECT 1; SELECT 2);
 CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;
 CREATE PROCEDURE g() BEGIN ATOMIC END;
@@ -47,6 +48,7 @@ DELETE FROM totals$$);
 
 -- C06: a mistake costs its own statement only
 SELECT statement, rule, level, message, "position" FROM safeguard.check($$
+SET lock_timeout = '1s';
 SELECT (1;
 DELETE FROM totals;
 CREATE RULE r AS ON INSERT TO totals DO ALSO (SELECT 1;
@@ -124,6 +126,7 @@ CREATE FUNCTION i() RETURNS void LANGUAGE sql SET search_path = pg_catalog AS 'D
 CREATE FUNCTION j() RETURNS void LANGUAGE sql AS 'SELEC 1';
 CREATE FUNCTION k(anyelement) RETURNS void LANGUAGE sql AS 'SELECT nix';
 CREATE FUNCTION l() RETURNS void LANGUAGE plpgsql AS 'BEGIN DELETE FROM totals; END';
+CREATE FUNCTION again() RETURNS int LANGUAGE sql AS 'SELECT again()';
 CREATE FUNCTION m() RETURNS void LANGUAGE sql AS 'CREATE TEMP TABLE w AS SELECT 1 AS a; DELETE FROM w WHERE a = 1';
 $$)) v(s), safeguard.check(s);
 
@@ -185,6 +188,7 @@ SELECT * FROM safeguard.check(NULL);
 SELECT statement, rule, message, "position" FROM safeguard.check('@#? ~ `');
 SELECT statement, rule, message, "position" FROM safeguard.check(E'\uFEFFDELETE FROM totals');
 SELECT statement, rule FROM safeguard.check('SELECT ' || repeat('(', 100000) || '; DELETE FROM totals');
+SELECT statement, rule, message FROM safeguard.check('PREPARE p AS SELECT 1' || repeat(' + 1', 100000));
 SELECT statement, rule, message FROM safeguard.check('SELECT 1' || repeat(' + 1', 100000) || '; DELETE FROM totals');
 SELECT count(*), max(statement) FROM safeguard.check(repeat(E'DELETE FROM totals;\r\n', 20000));
 SELECT statement, rule, "position" FROM safeguard.check('SELECT ''' || repeat('x', 10000000) || '''; DELETE FROM totals');

@@ -279,6 +279,46 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #endif
 
 /*
+ * Which column of one relation has the name of which of the other.  16 added
+ * an argument.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to))
+#else
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to), false)
+#endif
+
+/*
+ * 17 can change the expression of a generated column; 18 has such columns that
+ * are not stored, and constraints that are declared, but not enforced, and
+ * changes these by a node of its own.
+ */
+#if PG_VERSION_NUM < 170000
+#define sg_sets_expression(cmd) false
+#else
+#define sg_sets_expression(cmd) ((cmd)->subtype == AT_SetExpression)
+#endif
+#if PG_VERSION_NUM < 180000
+#define sg_is_virtual(constraint) false
+#define sg_is_unenforced(constraint) false
+#define sg_stops_enforcing(cmd) ((const char *) NULL)
+#else
+#define sg_is_virtual(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
+#define sg_is_unenforced(constraint) (!(constraint)->is_enforced)
+static inline const char *
+sg_stops_enforcing(const AlterTableCmd *cmd)
+{
+	const ATAlterConstraint *alter = (const ATAlterConstraint *) cmd->def;
+
+	return cmd->subtype == AT_AlterConstraint && alter->alterEnforceability &&
+		!alter->is_enforced ? alter->conname : NULL;
+}
+#endif
+
+/*
  * 18 runs portals and plans once, without being asked.
  */
 #if PG_VERSION_NUM < 180000
@@ -290,6 +330,71 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #define sg_executor_run_all(desc) ExecutorRun(desc, ForwardScanDirection, 0)
 #define sg_portal_run_all(portal, dest, qc) \
 	PortalRun(portal, FETCH_ALL, false, dest, dest, qc)
+#endif
+
+/*
+ * The i-th entry of the copy of the status array, from 1, or NULL.  16 looks
+ * them up by another name.
+ */
+#include "utils/backend_status.h"
+static inline const PgBackendStatus *
+sg_backend_status(int i)
+{
+#if PG_VERSION_NUM < 160000
+	LocalPgBackendStatus *entry = pgstat_fetch_stat_local_beentry(i);
+#else
+	LocalPgBackendStatus *entry = pgstat_get_local_beentry_by_index(i);
+#endif
+	return entry == NULL ? NULL : &entry->backendStatus;
+}
+
+/*
+ * Slots that not everybody may have; 16 added those of pg_use_reserved_connections.
+ */
+#include "postmaster/postmaster.h"
+#if PG_VERSION_NUM < 160000
+#define sg_reserved_slots() ReservedBackends
+#else
+#define sg_reserved_slots() (SuperuserReservedConnections + ReservedConnections)
+#endif
+
+/*
+ * When the client of this process has connected: 18 tells when it was accepted,
+ * before that the server notes when it started the process.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_session_began() MyStartTimestamp
+#else
+#include "tcop/backend_startup.h"
+#define sg_session_began() \
+	(conn_timing.socket_create != 0 ? conn_timing.socket_create : MyStartTimestamp)
+#endif
+
+/* 18 took the classes of wait events out of wait_event.h. */
+#if PG_VERSION_NUM < 180000
+#include "utils/wait_event.h"
+#else
+#include "utils/wait_classes.h"
+#endif
+
+/*
+ * ExecutorRun lost an argument in 18 (commit 3eea7a0c97e9).
+ */
+#if PG_VERSION_NUM < 180000
+#define SG_RUN_ONCE_PARAM , bool execute_once
+#define SG_RUN_ONCE_ARG , execute_once
+#else
+#define SG_RUN_ONCE_PARAM
+#define SG_RUN_ONCE_ARG
+#endif
+
+/*
+ * 16 moved the making of query identifiers to another folder.
+ */
+#if PG_VERSION_NUM < 160000
+#include "utils/queryjumble.h"
+#else
+#include "nodes/queryjumble.h"
 #endif
 
 #endif							/* SG_COMPAT_H */

@@ -33,6 +33,7 @@
 
 #include "compat.h"
 #include "safeguard.h"
+#include "stats/queries.h"
 
 /* ---------------- planning ---------------- */
 
@@ -450,13 +451,11 @@ sg_relation_is_exempt(Oid relid)
  * Whatever runs statements inside of another says so in the context of error
  * messages (SPI, SQL functions, the procedural languages, COPY FROM), while
  * EXECUTE, EXPLAIN ANALYZE, COPY (...) TO and CREATE TABLE AS, which run what
- * the client has written, say nothing.  The extended protocol puts in the
- * parameters, which are no sign of nesting.  To count levels in the executor
- * hooks would cost every statement of every session something, and could
- * not see what runs in no executor, such as deferred triggers at commit.
- *
- * What is rehearsed counts as sent by the client, wherever the rehearsal was
- * called.
+ * the client has written, say nothing; parameters and the look-out for
+ * violations are no sign of nesting.  To count levels in the executor hooks
+ * would cost every statement something, and could not see what runs in no
+ * executor, such as deferred triggers at commit.  What is rehearsed counts as
+ * sent by the client, wherever the rehearsal was called.
  */
 bool
 sg_is_top_level(void)
@@ -465,7 +464,8 @@ sg_is_top_level(void)
 		 context != NULL && context != sg_top_context;
 		 context = context->previous)
 	{
-		if (context->callback != ParamsErrorCallback)
+		if (context->callback != ParamsErrorCallback &&
+			context->callback != sg_violation_callback)
 			return false;
 	}
 	return true;

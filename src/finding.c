@@ -198,7 +198,8 @@ sg_decide(List *findings)
 		if (finding->when == SG_WHEN_TRUE_IS_UNQUALIFIED &&
 			!sg_true_is_unqualified)
 			continue;
-		level = sg_level_for(finding->rule, finding->relid);
+		level = finding->decided != SG_LEVEL_OFF ? finding->decided :
+			sg_level_for(finding->rule, finding->relid);
 		if (finding->highest != SG_LEVEL_OFF)
 			level = Min(level, finding->highest);
 		if (level == SG_LEVEL_OFF)

@@ -3,7 +3,7 @@
  * safeguard.h
  *		Types and functions that the files of safeguard share.
  *
- * One section per defining file.  A rule only detects: it fills SgFinding
+ * One section per defining file; the settings are in guc.h.  A rule only detects: it fills SgFinding
  * and neither raises, counts nor asks for its level.  finding.c is the only
  * place that reports.
  *
@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "executor/execdesc.h"
 #include "fmgr.h"
+#include "libpq/pqcomm.h"
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
@@ -77,6 +78,16 @@ typedef enum SgWhen
 	SG_WHEN_TRUE_IS_UNQUALIFIED /* only while safeguard.true_is_unqualified */
 } SgWhen;
 
+/* Which statements have figures in safeguard.query_stats. */
+typedef enum SgTrack
+{
+	SG_TRACK_OFF,
+	SG_TRACK_SLOW,				/* slow and failed ones */
+	SG_TRACK_ALL,				/* all that have a query identifier */
+	SG_TRACK_AUTO				/* all where identifiers are computed anyway,
+								 * slow elsewhere */
+} SgTrack;
+
 /*
  * What a rule has found in one statement.
  *
@@ -89,6 +100,7 @@ typedef struct SgFinding
 {
 	SgRuleId	rule;
 	SgLevel		highest;		/* it never acts above this; OFF: no such limit */
+	SgLevel		decided;		/* has been asked for already; OFF: has not */
 	Oid			relid;			/* relation that the level belongs to: target */
 	int			location;		/* byte offset in the source text, or -1 */
 	SgWhen		when;			/* on what it depends, besides its level */
@@ -174,6 +186,8 @@ typedef struct SgUtility
 	List	   *losses;			/* of SgKeyLoss: what it has dropped or
 								 * renamed, in "context" */
 	struct SgDdl *ddl;			/* notes of the rules about DDL, or NULL */
+	struct SgTrial *trial;	/* not NULL: the command does not run, it is
+								 * only looked at */
 	MemoryContext context;
 } SgUtility;
 
@@ -229,27 +243,7 @@ extern void sg_registry_detect_upsert(SgUpsert *upsert);
 
 /* ---------------- guc.c ---------------- */
 
-extern bool sg_enabled;
-extern int	sg_max_level;		/* SgLevel */
-extern bool sg_temp_tables;
-extern bool sg_true_is_unqualified;
-extern int	sg_max_findings;
-extern int	sg_max_rows;
-extern int	sg_max_rows_session;
-extern int	sg_expected_rows;
-extern const char sg_max_rows_name[];
-extern const char sg_max_rows_session_name[];
-extern int	sg_overwrite_min_rows;
-extern double sg_overwrite_ratio;
-extern int	sg_large_table;		/* kB */
-extern int	sg_max_upserts;
-extern int	sg_rule_level[SG_NUM_RULES];	/* SgLevel */
-
-extern const char *sg_level_name(SgLevel level);
-extern int	sg_level_by_name(const char *name);
-extern char *sg_level_names(void);
-extern char *sg_rule_parameter(const char *rule);
-extern void sg_guc_init(void);
+#include "guc.h"
 
 /* ---------------- context.c ---------------- */
 
@@ -338,32 +332,38 @@ extern char *sg_extension_version(void);
 /* size of a statement in shared memory, with the terminating zero */
 #define SG_FINDING_QUERY	1025
 
-/* ---------------- stats/upsert.c ---------------- */
+/* ---------------- stats/areas.c ---------------- */
 
-extern void sg_upserts_shmem_request(void);
-extern void sg_upserts_shmem_startup(void);
-extern Size sg_upserts_shmem_size(void);
-extern void sg_upserts_reset(void);
+extern Size sg_shmem_size(void);
+extern void sg_shmem_request(void);
+extern void sg_shmem_startup(void);
+extern void sg_shmem_reset(void);
 
-/* ---------------- stats/findings.c ---------------- */
+/* ---------------- stats/findings.c, stats/views.c ---------------- */
 
-extern void sg_findings_shmem_request(void);
-extern void sg_findings_shmem_startup(void);
-extern Size sg_findings_shmem_size(void);
+extern bool sg_has_shmem(void);
+extern void sg_require_shmem(void);
 extern void sg_findings_count(const SgFinding *finding, SgLevel level,
 							  const char *message, const char *hint,
 							  const SgSource *source);
 extern void sg_copy_text(char *to, const char *from, Size size);
+extern void sg_copy_client(char *to, const SockAddr *addr, Size size);
 extern void sg_unjudged_count(const ErrorData *edata);
 
 /* ---------------- stats/persist.c ---------------- */
 
 extern void sg_persist_read(void);
-extern void sg_persist_write(void);
+extern void sg_persist_write(bool alone);
+
+/* ---------------- stats/collector.c ---------------- */
+
+extern void sg_collector_register(void);
 
 /* ---------------- stats/normalize.c ---------------- */
 
 extern char *sg_normalize(const char *text, int location, int len);
+extern bool sg_next_statement(const char *text, int from, int *location,
+							  int *len);
 
 /* ---------------- utility.c ---------------- */
 
@@ -371,6 +371,9 @@ extern bool sg_utility_wants(const Node *stmt);
 extern void sg_utility_begin(SgUtility *utility, const PlannedStmt *pstmt,
 							 const char *query_string);
 extern void sg_utility_before(SgUtility *utility);
+extern void sg_utility_event(SgUtility *utility, ObjectAccessType access,
+							 Oid classId, Oid objectId, int subId, void *arg);
+extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
@@ -428,6 +431,13 @@ extern void sg_bypass_access(SgUtility *utility, ObjectAccessType access,
 extern void sg_bypass_done(SgUtility *utility);
 extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
 extern SgFinding *sg_bypass_write_finding(CmdType operation, Oid relid);
+
+/* ---------------- watch/ ---------------- */
+
+extern void sg_watch_dropped(Oid tgoid);
+extern void sg_watch_database_dropped(Oid dbid);
+extern List *sg_watch_dead(void);
+extern bool sg_watch_has_column(Oid relid, const char *name);
 
 /* ---------------- rules/ ---------------- */
 

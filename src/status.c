@@ -28,7 +28,10 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "stats/collector.h"
 #include "stats/findings.h"
+#include "stats/queries.h"
+#include "stats/watched.h"
 
 #define STATUS_COLUMNS	3
 
@@ -169,9 +172,66 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 			psprintf("At most %d, evicted " UINT64_FORMAT ".",
 					 sg_max_findings,
 					 pg_atomic_read_u64(&sg_shared->evicted)));
+	put_row(rsinfo, "watched scopes",
+			psprintf(UINT64_FORMAT, sg_watched_used()),
+			psprintf("At most %d, then changes are counted by table.",
+					 sg_max_watched));
 	put_row(rsinfo, "shared memory bytes",
-			psprintf("%zu", add_size(sg_findings_shmem_size(),
-									 sg_upserts_shmem_size())), NULL);
+			psprintf("%zu", sg_shmem_size()), NULL);
+}
+
+/*
+ * Which statements have figures, and how many have.
+ */
+static void
+put_queries(ReturnSetInfo *rsinfo)
+{
+	const char *mode = GetConfigOption("safeguard.track_queries", false, false);
+	const char *detail;
+
+	if (!sg_queries_on)
+		return;
+	if (sg_track_queries == SG_TRACK_OFF)
+		detail = "No statement of this session has figures.";
+	else if (sg_track_queries == SG_TRACK_SLOW)
+		detail = "Slow and failed statements have figures.";
+	else if (IsQueryIdEnabled())
+		detail = "All statements have figures.";
+	else if (sg_track_queries == SG_TRACK_ALL)
+		detail = "Query identifiers are missing, so only slow and failed statements have figures.  Set \"compute_query_id\" to on.";
+	else
+		detail = "No query identifiers are computed, so slow and failed statements have figures.";
+	put_row(rsinfo, "track_queries", mode, detail);
+	put_row(rsinfo, "queries", psprintf("%d", sg_queries_used()),
+			psprintf("At most %d, evicted " UINT64_FORMAT ".",
+					 sg_max_queries, sg_queries_evicted()));
+}
+
+/*
+ * Without the collector a crash loses all figures since the server's start.
+ */
+static void
+put_collector(ReturnSetInfo *rsinfo)
+{
+	uint32		pid;
+	TimestampTz written;
+	const char *file = "has not been written yet";
+
+	if (sg_collector == NULL)
+		return;
+	pid = pg_atomic_read_u32(&sg_collector->pid);
+	written = (TimestampTz) pg_atomic_read_u64(&sg_collector->written_at);
+	if (written != 0)
+		file = psprintf("was written at %s", timestamptz_to_str(written));
+	if (pg_atomic_read_u32(&sg_collector->failing) != 0)
+		file = psprintf("%s, and could not be written since", file);
+	if (pid != 0)
+		put_row(rsinfo, "collector", "running",
+				psprintf("Process %u.  The statistics file %s.", pid, file));
+	else
+		put_row(rsinfo, "collector", "not running",
+				psprintf("No figures are saved but at shutdown.  The statistics file %s.  The server log tells why; \"max_worker_processes\" may be too small.",
+						 file));
 }
 
 /*
@@ -238,6 +298,8 @@ sg_status(PG_FUNCTION_ARGS)
 	put_row(rsinfo, "max_level", sg_level_name((SgLevel) sg_max_level), NULL);
 	put_rules(rsinfo);
 	put_shared_memory(rsinfo);
+	put_queries(rsinfo);
+	put_collector(rsinfo);
 	put_unjudged(rsinfo);
 	put_dead_rows(rsinfo);
 	return (Datum) 0;

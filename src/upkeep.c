@@ -86,8 +86,10 @@ dead_rows_of(const char *table, bool has_column)
 List *
 sg_dead_rows(void)
 {
-	return list_concat(dead_rows_of("table_levels", false),
-					   dead_rows_of("column_roles", true));
+	List	   *dead = list_concat(dead_rows_of("table_levels", false),
+								   dead_rows_of("column_roles", true));
+
+	return list_concat(dead, sg_watch_dead());
 }
 
 /* ---------------- the trigger ---------------- */

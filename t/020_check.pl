@@ -7,10 +7,13 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use lib $FindBin::RealBin;
+
 use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Statements;
 use Test::More;
 
 my $SQL = "$FindBin::RealBin/../sql";
@@ -42,73 +45,6 @@ my $node = PostgreSQL::Test::Cluster->new('check');
 $node->init;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
 $node->start;
-
-# ---------------- taking files apart ----------------
-
-# The next token of SQL at pos(): what a semicolon may hide in is one.
-my $TOKEN = qr/
-	--[^\n]* | \/\*.*?\*\/
-	| (?<![\w\$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-	| (?<![\w\$])(?<quote>\$(?:[A-Za-z_]\w*)?\$).*?\g{quote}
-	| [A-Za-z_][\w\$]* | ; | \\[^\n]* | \s+ | .
-/xs;
-
-# Returns pieces: [ sql => text ], [ variable => name of one of psql that holds
-# a statement ], [ raw => what is run, but not checked ], [ meta => line ].
-sub pieces
-{
-	my ($text) = @_;
-	my @pieces;
-	my ($sql, $parens, $before, $atomic) = ('', 0, '', 0);
-	pos($text) = 0;
-	while ($text =~ /\G($TOKEN)/gc)
-	{
-		my $token = $1;
-		if ($token eq ':' && $sql !~ /\S/ && $text =~ /\G(\w+)[ \t]*(?=\n)/gc)
-		{
-			push @pieces, [ variable => $1 ];
-			next;
-		}
-		if ($token =~ /^\\/)
-		{
-			# a command of psql; behind a statement it sends that
-			if ($sql =~ /\S/)
-			{
-				push @pieces, [ raw => "$sql $token" ];
-				$sql = '';
-			}
-			else
-			{
-				push @pieces, [ meta => $token ];
-			}
-			next;
-		}
-		next if $token =~ /^(?:--|\/\*)/ && $sql !~ /\S/;
-		$parens++ if $token eq '(';
-		$parens-- if $token eq ')';
-		$atomic = 1 if lc $token eq 'atomic' && lc $before eq 'begin';
-		$atomic = 0 if lc $token eq 'end' && ($before eq ';');
-		$before = $token unless $token =~ /^(?:\s|--|\/\*)/;
-		if ($token ne ';' || $parens > 0 || $atomic)
-		{
-			$sql .= $token;
-			next;
-		}
-		if ($sql =~ /^\s*copy\b.*\bfrom\s+stdin\b/is)
-		{
-			$text =~ /\G(.*?\n\\\.\n)/gcs;
-			push @pieces, [ raw => "$sql;$1" ];
-		}
-		else
-		{
-			my $kind = $sql =~ /(?<![:\w]):['"]?[a-z]/i ? 'raw' : 'sql';
-			push @pieces, [ $kind => $kind eq 'raw' ? "$sql;" : $sql ]
-			  if $sql =~ /\S/ && $sql !~ /^\s*SET client_min_messages/i;
-		}
-		$sql = '';
-	}
-	return @pieces;
-}
 
 # ---------------- running them ----------------
 
@@ -170,38 +106,6 @@ sub run_file
 
 # ---------------- comparing ----------------
 
-# What enforcing has said: by kind (WARNING, ERROR), with SQLSTATE and the texts
-# as psql shows them.
-sub enforced
-{
-	my ($output) = @_;
-	my @said;
-	my $field;
-	for my $line (split /\n/, $output)
-	{
-		if ($line =~ /^(WARNING|ERROR|NOTICE|INFO):  (\w{5}): (.*)/)
-		{
-			push @said,
-			  { kind => $1, state => $2, message => $3, detail => '', hint => '', context => '' };
-			$field = 'message';
-		}
-		elsif ($line =~ /^(DETAIL|HINT|CONTEXT):  (.*)/ && @said)
-		{
-			$field = lc $1;
-			$said[-1]{$field} = $2;
-		}
-		elsif ($line =~ /^(?:LINE \d+|QUERY|LOCATION|[A-Z]+ NAME): /)
-		{
-			$field = undef;
-		}
-		elsif (defined $field)
-		{
-			$said[-1]{$field} .= "\n$line";
-		}
-	}
-	return grep { $_->{kind} =~ /WARNING|ERROR/ } @said;
-}
-
 sub checked
 {
 	my ($output) = @_;
@@ -228,14 +132,14 @@ sub differences
 			# a statement of which the server says the rest in its own error
 			next if $said->{message} =~ /no unique key serves/ && !$said->{hint};
 			push @differences,
-			  map { "other $_: " . ($row->{$_} // '') . "\n$said->{$_}" }
-			  grep { ($row->{$_} // '') ne $said->{$_} } qw(detail hint);
+			  map { "other $_: " . ($row->{$_} // '') . "\n" . ($said->{$_} // '') }
+			  grep { ($row->{$_} // '') ne ($said->{$_} // '') } qw(detail hint);
 			next;
 		}
 		# what a function that is called does is none of the statement
-		next if $said->{context} && $sql !~ /^\s*do\b/i;
-		next if $said->{context} =~ /function (?!inline_code_block)/;
-		next if $said->{context} && $sql =~ /\bexecute\b/i;
+		next if $said->{inside} && $sql !~ /^\s*do\b/i;
+		next if $said->{inside} =~ /function (?!inline_code_block)/;
+		next if $said->{inside} && $sql =~ /\bexecute\b/i;
 		push @differences, "check is silent: $level: $said->{message}";
 	}
 	for my $key (sort keys %row)
@@ -258,7 +162,7 @@ sub differences
 	  if $server_error
 	  && $server_error->{state} =~ /^42(?!501|P10|P07|710)/
 	  && $sql =~ /^\s*(?:insert|update|delete|merge|with|select)\b/i
-	  && !$server_error->{context}
+	  && !$server_error->{inside}
 	  && !grep { $_->{rule} eq 'analyze' || $_->{rule} eq 'syntax' } @$rows;
 	return @differences;
 }
@@ -279,7 +183,7 @@ for my $file (@FILES)
 		my @rows = checked($before);
 		push @differences, "check failed: $before" if $before =~ /^ERROR:/m;
 		push @differences,
-		  map { "$_\n$sql" } differences($sql, \@rows, [ enforced($after) ]);
+		  map { "$_\n$sql" } differences($sql, \@rows, [ said($after) ]);
 		$compared++;
 		$found += grep { $_->{rule} =~ $DML_RULE } @rows;
 	}

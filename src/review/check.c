@@ -41,6 +41,7 @@ typedef struct Check
 {
 	SgReview	review;
 	const char *sql;
+	SgScript	script;
 	List	   *prepared;		/* names that it prepares: char * */
 	MemoryContext lasting;		/* of the list */
 } Check;
@@ -50,6 +51,7 @@ typedef struct Examination
 {
 	Check	   *check;
 	SgScriptStatement *stmt;
+	Node	   *copy;			/* out: of it, if it matters to later ones */
 	bool		analyzed;		/* out: it is right, the rules look at it */
 	List	   *rows;			/* out: SgReviewRow */
 } Examination;
@@ -206,45 +208,38 @@ examine(void *arg)
 	const char *text = exam->stmt->text;
 	Node	   *stmt = exam->stmt->raw->stmt;
 
+	/* analysis scribbles on the tree; a deep one cannot be copied */
+	if (sg_script_follows(stmt))
+		exam->copy = copyObject(stmt);
 	if (sg_is_utility(stmt))
-		add_rows(exam, sg_review_utility(copyObject(stmt), text, 0,
-										 exam->stmt->len), SG_LEVEL_ERROR);
+	{
+		ErrorData  *error;
+
+		add_rows(exam, sg_script_utility(&exam->check->script,
+										 copyObject(stmt), text,
+										 exam->stmt->len, &error),
+				 SG_LEVEL_ERROR);
+		if (error != NULL)
+			ReThrowError(error);
+	}
 	if (IsA(stmt, PrepareStmt))
 		look_at_inner(exam, ((PrepareStmt *) stmt)->query,
 					  ((PrepareStmt *) stmt)->argtypes);
 	else if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->query != NULL)
 		look_at_inner(exam, ((CopyStmt *) stmt)->query, NIL);
 	else if (IsA(stmt, ViewStmt))
-		look_at_inner(exam, ((ViewStmt *) stmt)->query, NIL);
+		(void) analyze(text, ((ViewStmt *) stmt)->query, NULL, 0);
 	else
 		look_at_analyzed(exam, analyze(text, stmt, NULL, 0), SG_LEVEL_ERROR);
 }
 
 /* ---------------- what earlier statements do for later ones ---------------- */
 
-/* The name of the setting decides where later names are looked up. */
-static void
-follow_search_path(const VariableSetStmt *stmt)
-{
-	char	   *value = NULL;
-
-	if (stmt->name == NULL || strcmp(stmt->name, "search_path") != 0)
-		return;
-	if (stmt->kind == VAR_SET_VALUE)
-		value = ExtractSetVariableArgs(unconstify(VariableSetStmt *, stmt));
-	else if (stmt->kind != VAR_SET_DEFAULT && stmt->kind != VAR_RESET)
-		return;
-	/* for as long as the function runs; a wrong value changes nothing */
-	(void) set_config_option("search_path", value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, DEBUG5, false);
-}
-
 static void
 follow(Check *check, Node *stmt)
 {
-	if (IsA(stmt, VariableSetStmt))
-		follow_search_path((VariableSetStmt *) stmt);
-	else if (IsA(stmt, PrepareStmt))
+	sg_script_follow(&check->script, stmt);
+	if (IsA(stmt, PrepareStmt))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(check->lasting);
 
@@ -293,7 +288,6 @@ check_statement(Check *check, SgScriptStatement *stmt)
 {
 	Examination exam = {.check = check, .stmt = stmt};
 	ErrorData  *edata;
-	Node	   *copy;
 	ListCell   *lc;
 
 	CHECK_FOR_INTERRUPTS();
@@ -308,17 +302,15 @@ check_statement(Check *check, SgScriptStatement *stmt)
 		return;
 	}
 
-	/* analysis scribbles on the tree */
-	copy = sg_is_utility(stmt->raw->stmt) ? copyObject(stmt->raw->stmt) : NULL;
 	edata = sg_contained(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
 	if (edata != NULL)
 		put_failure(check, &exam, edata);
-	if (copy != NULL)
+	if (exam.copy != NULL)
 	{
-		sg_review_inline(&check->review, copy);
-		follow(check, copy);
+		sg_review_inline(&check->review, exam.copy);
+		follow(check, exam.copy);
 	}
 }
 
@@ -331,7 +323,6 @@ sg_check(PG_FUNCTION_ARGS)
 	Check		check = {0};
 	MemoryContext work;
 	MemoryContext caller;
-	int			guc_level;
 	ListCell   *lc;
 
 	sg_require_argument(fcinfo, 0, "sql");
@@ -339,7 +330,7 @@ sg_check(PG_FUNCTION_ARGS)
 	check.review.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	check.sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	check.lasting = CurrentMemoryContext;
-	guc_level = NewGUCNestLevel();
+	sg_script_begin(&check.script);
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard review",
 								 ALLOCSET_DEFAULT_SIZES);
 	foreach(lc, sg_script_split(check.sql))
@@ -350,6 +341,6 @@ sg_check(PG_FUNCTION_ARGS)
 		MemoryContextReset(work);
 	}
 	MemoryContextDelete(work);
-	AtEOXact_GUC(true, guc_level);
+	sg_script_end(&check.script);
 	return (Datum) 0;
 }

@@ -161,6 +161,8 @@ find_bypass(const Query *query)
 
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		return NIL;
+	if (query->resultRelation != 0)
+		return find_in_write(query);
 	foreach(lc, query->hasModifyingCTE ? query->cteList : NIL)
 	{
 		Node	   *cte = lfirst_node(CommonTableExpr, lc)->ctequery;
@@ -168,7 +170,7 @@ find_bypass(const Query *query)
 		if (IsA(cte, Query) && ((Query *) cte)->resultRelation != 0)
 			return find_in_write((Query *) cte);
 	}
-	return find_in_write(query);
+	return NIL;
 }
 
 /* ---------------- rows ---------------- */

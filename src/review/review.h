@@ -90,6 +90,41 @@ extern bool sg_is_utility(const Node *stmt);
 extern List *sg_review_utility(Node *stmt, const char *sql, int location,
 							   int len);
 
+/* The same in pieces: what is known when an error comes, is known. */
+typedef struct SgUtilityReview
+{
+	Node	   *stmt;
+	const char *sql;
+	int			location;
+	int			len;
+	List	   *findings;		/* out: of SgFinding */
+	List	   *dropped;		/* out: OIDs of relations that it would drop */
+} SgUtilityReview;
+
+extern void sg_try_utility(void *arg);
+
+/* ---------------- follow.c ---------------- */
+
+/* What a script has come to. */
+typedef struct SgScript
+{
+	MemoryContext context;
+	int			guc_level;
+	bool		in_block;
+	List	   *settings;		/* that outlive its transaction */
+	List	   *gone;			/* OIDs of tables dropped or renamed */
+	List	   *locked;			/* OIDs of tables locked by its transaction */
+	int			old_settings;	/* length of the lists at its BEGIN */
+	int			old_gone;
+} SgScript;
+
+extern void sg_script_begin(SgScript *script);
+extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
+							   int len, ErrorData **error);
+extern bool sg_script_follows(Node *stmt);
+extern void sg_script_follow(SgScript *script, Node *stmt);
+extern void sg_script_end(SgScript *script);
+
 /* A SQL statement in the body of a function. */
 typedef struct SgBodyStatement
 {

@@ -246,3 +246,37 @@ sg_normalize(const char *text, int location, int len)
 	remember(text + location, len, result);
 	return result;
 }
+
+/* ---------------- where statements begin ---------------- */
+
+/*
+ * The statement that begins at or after "from": where, and how long it is.
+ * Returns false if there is none.  May raise, as the scanner does.
+ */
+bool
+sg_next_statement(const char *text, int from, int *location, int *len)
+{
+	TokenScan	scan;
+	int			depth = 0;
+	int			token;
+
+	*location = -1;
+	if (from < 0 || from > strlen(text) || strlen(text + from) > MAX_SOURCE)
+		return false;
+	scan_begin(&scan, text + from);
+	while ((token = scan_next(&scan)) != 0)
+	{
+		if (token == '(')
+			depth++;
+		else if (token == ')')
+			depth--;
+		if (token == ';' && depth <= 0 && *location >= 0)
+			break;
+		if (token != ';' && *location < 0)
+			*location = from + scan.location;
+	}
+	*len = token == 0 || *location < 0 ? 0 :
+		from + scan.location - *location;
+	scanner_finish(scan.scanner);
+	return *location >= 0;
+}

@@ -1,0 +1,263 @@
+/*-------------------------------------------------------------------------
+ *
+ * query_error.c
+ *		Statements that fail: whose error it is, counted when that is safe.
+ *
+ * An error is seen on its way to the log, when nothing may be allocated and
+ * locks may still be held.  So it is only noted there, and counted when its
+ * transaction has been rolled back, which comes next: locks are free by then,
+ * and the text that the client has sent is still there.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "stats/queries.h"
+
+/* An error that has not been counted yet. */
+typedef struct SgFailure
+{
+	bool		there;
+	TimestampTz message;		/* see SgCurrentQuery */
+	SgQueryCall call;
+	const char *text;			/* that the client has sent, or NULL */
+	int			next;			/* the statement is the one after this place in
+								 * the text, if there is one; -1: no */
+	bool		or_known;		/* and if there is none, it is that of "call" */
+} SgFailure;
+
+static SgFailure failure;
+
+static uint64
+since_message(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz then = GetCurrentStatementStartTimestamp();
+
+	return now > then ? (uint64) (now - then) : 0;
+}
+
+/*
+ * Nothing of the message has been planned or executed: either it cannot be
+ * parsed at all, or its first statement cannot be analysed or bound.
+ */
+static bool
+note_unseen(int sqlstate)
+{
+	if (debug_query_string == NULL)
+		return false;
+	failure.call.source.text = debug_query_string;
+	failure.call.source.location = -1;
+	failure.call.elapsed = since_message();
+	failure.next = sqlstate == ERRCODE_SYNTAX_ERROR ? -1 : 0;
+	return true;
+}
+
+/*
+ * The last statement seen has ended: what fails is the next one of the
+ * message, or the commit of this one.
+ */
+static bool
+note_after(int end)
+{
+	SgQueryCall *call = &failure.call;
+
+	call->known = true;
+	if (debug_query_string == NULL)
+	{
+		/* Sync commits; the text is gone, and only an identifier helps */
+		call->source.text = NULL;
+		return call->source.queryid != 0 && sg_track_queries != SG_TRACK_SLOW;
+	}
+	if (end >= 0 && end < PG_INT32_MAX)
+	{
+		failure.next = end;
+		failure.or_known = true;
+	}
+	return true;
+}
+
+static bool
+note_failure(int sqlstate)
+{
+	int			end = -1;
+
+	memset(&failure, 0, sizeof(failure));
+	failure.next = -1;
+	failure.call.failed = true;
+
+	/* the server forgets it before it rolls back, but leaves it in place */
+	failure.text = debug_query_string;
+	switch (sg_query_current(&failure.call, &end))
+	{
+		case SG_QUERY_NONE:
+			return note_unseen(sqlstate);
+		case SG_QUERY_PREPARING:
+			failure.call.elapsed = since_message();
+			return true;
+		case SG_QUERY_RUNNING:
+			return true;
+		case SG_QUERY_DONE:
+			return note_after(end);
+	}
+	return false;
+}
+
+/*
+ * An error is on its way to the log.  Called in any process.  Neither
+ * allocates, locks nor raises.
+ */
+void
+sg_query_log(ErrorData *edata)
+{
+	if (!sg_queries_on || (edata->elevel != ERROR && edata->elevel != FATAL) ||
+		MyProc == NULL || proc_exit_inprogress || !sg_query_has_client())
+		return;
+	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		sg_violation_note(edata);
+
+	/* what comes in a transaction that has failed already is not looked at */
+	if (!sg_queries_tracked() || !IsTransactionState())
+		return;
+
+	/* a session that is told to go has no statement, unless it runs one */
+	if (edata->elevel == FATAL && debug_query_string == NULL)
+		return;
+	failure.there = false;
+	if (note_failure(edata->sqlerrcode))
+	{
+		/* the identifier of what failed before its text was understood */
+		failure.call.seek = ERRCODE_TO_CATEGORY(edata->sqlerrcode) !=
+			ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
+		failure.call.all = true;
+		failure.message = GetCurrentStatementStartTimestamp();
+		failure.there = true;
+	}
+	sg_query_forget_current();
+}
+
+/*
+ * Find out which statement of several it was.
+ */
+static void
+find_statement(void)
+{
+	SgQueryCall *call = &failure.call;
+	int			location;
+	int			len;
+
+	if (failure.next < 0)
+		return;
+	if (sg_next_statement(failure.text, failure.next, &location, &len))
+	{
+		call->source.text = failure.text;
+		call->source.location = location;
+		call->source.len = len;
+		call->source.queryid = 0;
+		if (call->known)
+			call->elapsed = since_message();
+		call->known = false;
+	}
+	else if (!failure.or_known)
+	{
+		call->source.text = failure.text;
+		call->source.location = -1;
+		call->source.len = 0;
+	}
+}
+
+static void
+count_failure(void)
+{
+	SgQueryCall *call = &failure.call;
+
+	find_statement();
+	if (!OidIsValid(call->roleid))
+		call->roleid = GetUserId();
+	if (call->now == 0)
+		call->now = sg_microseconds();
+	call->slow = !call->known &&
+		(call->elapsed > (uint64) sg_slow_query_ms * 1000 ||
+		 sg_slow_query_ms == 0);
+	sg_query_store(call);
+}
+
+/*
+ * Count the error that has been noted.  The text may be anything, and memory
+ * may be short: an error of ours goes nowhere.
+ */
+static void
+count_contained(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext volatile work = NULL;
+	uint32		holdoff = InterruptHoldoffCount;
+
+	PG_TRY();
+	{
+		work = AllocSetContextCreate(TopMemoryContext,
+									 "safeguard failed query",
+									 ALLOCSET_DEFAULT_SIZES);
+		MemoryContextSwitchTo(work);
+		count_failure();
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(caller);
+	if (work != NULL)
+		MemoryContextDelete(work);
+
+	/* any error, one that was caught further down too, has set it to zero */
+	InterruptHoldoffCount = holdoff;
+}
+
+static void
+rolled_back(void)
+{
+	sg_violation_count();
+	if (!failure.there)
+		return;
+	failure.there = false;
+	if (failure.message == GetCurrentStatementStartTimestamp())
+		count_contained();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		rolled_back();
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		rolled_back();
+}
+
+/*
+ * Called once, when the library is preloaded.
+ */
+void
+sg_query_errors_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

@@ -1,0 +1,225 @@
+
+# Watched tables: in force in sessions that are there already, carried by
+# pg_dump, counting what replication applies, harmless without shared memory.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Incident;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = incident_node(
+	'watch',
+	init => { allows_streaming => 'logical' },
+	conf => ['max_prepared_transactions = 5']);
+my $dir = $node->basedir;
+
+my $WATCHED = q{SELECT relation, scope, inserted, updated, deleted FROM safeguard.watched
+	WHERE database = current_database() ORDER BY relation COLLATE "C", scope::text COLLATE "C"};
+
+# A session that has its plans and caches before the table is watched.
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_safe(
+	q{PREPARE touch AS UPDATE point_info SET point_name = 'x' WHERE (system_id, id) = ($1, 1)});
+$session->query_safe('EXECUTE touch(1)') for 1 .. 7;
+
+my $other = $node->background_psql('postgres', on_error_stop => 0);
+$other->query_safe('BEGIN');
+$other->query_safe(q{SELECT safeguard.watch('point_info', 'system_id')});
+is($node->safe_psql('postgres', $WATCHED), '', 'nothing before the commit');
+$other->query_safe('COMMIT');
+$session->query_safe('EXECUTE touch(1)');
+is( $node->safe_psql('postgres', $WATCHED),
+	'public.point_info|{"system_id": 1}|0|1|0',
+	'a cached plan of another session counts from the commit on');
+$other->query_safe(q{SELECT safeguard.unwatch('point_info')});
+$session->query_safe('EXECUTE touch(1)');
+is($node->safe_psql('postgres', $WATCHED), '', 'and no more after unwatch');
+$other->quit;
+
+# A session that is terminated has committed nothing.
+$node->safe_psql('postgres', q{SELECT safeguard.watch('point_info', 'system_id')});
+$session->query_safe('BEGIN');
+$session->query_safe('EXECUTE touch(1)');
+$node->safe_psql('postgres',
+	q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+	WHERE state = 'idle in transaction'});
+is($node->safe_psql('postgres', $WATCHED), '', 'a session that is terminated');
+eval { $session->quit };
+
+# What is prepared counts once, when it is prepared.
+$node->safe_psql(
+	'postgres', q{
+	BEGIN;
+	DELETE FROM point_info WHERE (system_id, id) = (2, 4);
+	PREPARE TRANSACTION 'two'});
+is( $node->safe_psql('postgres', $WATCHED),
+	'public.point_info|{"system_id": 2}|0|0|1',
+	'a prepared transaction');
+$node->safe_psql('postgres', q{COMMIT PREPARED 'two'});
+is( $node->safe_psql('postgres', $WATCHED),
+	'public.point_info|{"system_id": 2}|0|0|1',
+	'its commit does not count again');
+
+# Many clients at once, some of whose work is undone: the figures agree with
+# the table.
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE busy (scope int, v int);
+	SELECT safeguard.watch('busy', 'scope')});
+$node->pgbench(
+	'--no-vacuum --client=8 --jobs=2 --transactions=60 --random-seed=7',
+	0, [qr/480\/480/], [qr/random seed/],
+	'changes by eight clients',
+	{
+		'038_watch' => q{
+			\set s random(1, 5)
+			\set undo random(1, 3)
+			BEGIN;
+			INSERT INTO busy VALUES (:s, 1), (:s + 1, 1);
+			SAVEPOINT a;
+			UPDATE busy SET v = v + 1 WHERE ctid = (SELECT ctid FROM busy WHERE scope = :s LIMIT 1 FOR UPDATE SKIP LOCKED);
+			INSERT INTO busy VALUES (:s, 2);
+			SAVEPOINT b;
+			INSERT INTO busy SELECT :s, 0 FROM generate_series(1, 3);
+			\if :undo = 1
+				ROLLBACK TO a;
+			\elif :undo = 2
+				ROLLBACK TO b;
+			\endif
+			DELETE FROM busy WHERE ctid IN (SELECT ctid FROM busy WHERE scope = :s AND v = 0 LIMIT 1 FOR UPDATE SKIP LOCKED);
+			COMMIT;
+		}
+	});
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT count(*), count(*) FILTER (WHERE rows = counted) FROM (
+		SELECT scope, count(*) AS rows FROM busy GROUP BY 1) t
+	FULL JOIN (SELECT (scope->>'scope')::int AS scope, inserted - deleted AS counted FROM safeguard.watched
+	WHERE relation = 'public.busy') w USING (scope)}),
+	'6|6',
+	'are all counted');
+$node->safe_psql('postgres', 'DROP TABLE busy');
+
+# pg_dump carries the declaration; loading the data is no change.
+$node->safe_psql(
+	'postgres', q{
+	CREATE SCHEMA "Odd";
+	CREATE TABLE "Odd"."Table" ("A" int, b text) PARTITION BY LIST ("A");
+	CREATE TABLE "Odd".one PARTITION OF "Odd"."Table" FOR VALUES IN (1);
+	INSERT INTO "Odd"."Table" VALUES (1, 'x');
+	SELECT safeguard.watch('"Odd"."Table"', 'A', 'b');
+});
+my $target = PostgreSQL::Test::Cluster->new('target');
+$target->init(allows_streaming => 'logical');
+add_conf($target, "shared_preload_libraries = 'safeguard'");
+$target->start;
+
+my $DECLARED = q{SELECT relation, scope FROM safeguard.watches() ORDER BY relation::text COLLATE "C"};
+my $ALWAYS = q{SELECT count(*), count(*) FILTER (WHERE tgenabled = 'A') FROM pg_trigger
+	WHERE tgfoid = 'safeguard.watch_rows'::regproc};
+
+sub check_restored
+{
+	my ($how, $database) = @_;
+	is($target->safe_psql($database, $DECLARED),
+		$node->safe_psql('postgres', $DECLARED), "$how: declarations");
+	is($target->safe_psql($database, $ALWAYS),
+		'5|5', "$how: all triggers fire always");
+	is($target->safe_psql($database, $WATCHED), '', "$how: no change yet");
+	$target->safe_psql($database,
+		q{INSERT INTO "Odd".one VALUES (1, 'y'); DELETE FROM point_info WHERE (system_id, id) = (1, 4)});
+	is( $target->safe_psql($database, $WATCHED),
+		qq{"Odd"."Table"|{"A": 1, "b": "y"}|1|0|0\npublic.point_info|{"system_id": 1}|0|0|1},
+		"$how: in force");
+	$target->safe_psql($database, q{DELETE FROM "Odd".one WHERE b = 'y'});
+	return;
+}
+
+$node->command_ok(
+	[
+		'pg_dump', '--no-sync', '-d', $node->connstr('postgres'),
+		'-f', "$dir/plain.sql"
+	],
+	'pg_dump writes a script');
+$target->safe_psql('postgres', 'CREATE DATABASE plain');
+$target->command_ok(
+	[
+		'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+		'-d', $target->connstr('plain'),
+		'-f', "$dir/plain.sql"
+	],
+	'the script runs without an error');
+check_restored('script', 'plain');
+
+$node->command_ok(
+	[
+		'pg_dump', '--no-sync', '-Fc', '-d', $node->connstr('postgres'),
+		'-f', "$dir/custom.dump"
+	],
+	'pg_dump writes an archive');
+$target->safe_psql('postgres', 'CREATE DATABASE custom');
+$target->command_ok(
+	[
+		'pg_restore', '--exit-on-error', '-j', '2',
+		'-d', $target->connstr('custom'), "$dir/custom.dump"
+	],
+	'pg_restore restores it');
+check_restored('archive', 'custom');
+
+# so does export_settings(), as often as it is run
+my $script = $node->safe_psql('postgres', 'SELECT safeguard.export_settings()');
+$target->safe_psql('custom',
+	q{SELECT safeguard.unwatch(relation) FROM safeguard.watches()});
+$target->safe_psql('custom', $script) for 1 .. 2;
+is($target->safe_psql('custom', $DECLARED),
+	$node->safe_psql('postgres', $DECLARED), 'export_settings');
+is($target->safe_psql('custom', $ALWAYS), '5|5', 'export_settings: always');
+
+# Rows that replication applies are changes like any other.
+$target->safe_psql('postgres', 'CREATE DATABASE replica');
+create_incident($target, 'replica');
+$target->safe_psql('replica',
+	q{TRUNCATE point_info, systems; SELECT safeguard.watch('point_info', 'system_id')});
+$node->safe_psql('postgres',
+	'CREATE PUBLICATION points FOR TABLE systems, point_info');
+my $connection = $node->connstr . ' dbname=postgres';
+$target->safe_psql('replica',
+	qq{CREATE SUBSCRIPTION points CONNECTION '$connection' PUBLICATION points});
+$target->wait_for_subscription_sync($node, 'points', 'replica');
+is( $target->safe_psql('replica', $WATCHED),
+	qq{public.point_info|{"system_id": 1}|4|0|0\npublic.point_info|{"system_id": 2}|3|0|0},
+	'the first copy of a subscription');
+$node->safe_psql('postgres',
+	q{UPDATE point_info SET point_name = 'y' WHERE system_id = 1; DELETE FROM point_info WHERE system_id = 2});
+$node->wait_for_catchup('points');
+is( $target->safe_psql('replica', $WATCHED),
+	qq{public.point_info|{"system_id": 1}|4|4|0\npublic.point_info|{"system_id": 2}|3|0|3},
+	'and what it applies');
+$target->safe_psql('replica', 'DROP SUBSCRIPTION points');
+$target->stop;
+
+# Without shared memory nothing is counted, and nobody is kept from writing.
+add_conf($node, "shared_preload_libraries = ''");
+$node->restart;
+$node->safe_psql('postgres',
+	q{UPDATE point_info SET point_name = 'z'; TRUNCATE "Odd"."Table"});
+my ($rc, $out, $err) = $node->psql(
+	'postgres',
+	'SELECT * FROM safeguard.watched',
+	extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+like($err, qr/ERROR:  55000:/, 'no figures without shared memory');
+($rc, $out, $err) =
+  $node->psql('postgres', q{SELECT safeguard.watch('systems')});
+is($rc, 0, 'a table can be declared');
+like($err, qr/WARNING:  changes of table "systems" are not counted yet/,
+	'with a word of warning');
+$node->safe_psql('postgres', q{SELECT safeguard.unwatch('systems'); DROP TABLE point_info});
+$node->stop;
+
+done_testing();
