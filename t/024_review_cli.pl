@@ -193,8 +193,9 @@ for my $name ('a b.sql', "it's.sql", '$(touch hit).sql', '-d.sql', 'FS=x', '"q".
 ok(!-e 'hit', 'no name is run');
 ($rc, $out) = review_from("$bad;", '-');
 is("$rc " . places($out), "1 <stdin>:1:$at:$found", 'standard input');
-IPC::Run::run([ 'bash', '-c', 'sh "$0" -d "$1" <(cat b.sql) b.sql', $script, $node->connstr('postgres') ], '>', \$out);
-like($out, qr/^\/dev\/fd\/\d+:1:$at: error: .*\nb\.sql:1:/, 'a pipe');
+IPC::Run::run([ 'sh', '-c', 'mkfifo pipe; cat b.sql >pipe & sh "$0" -d "$1" pipe b.sql', $script, $node->connstr('postgres') ],
+	'>', \$out);
+like($out, qr/^pipe:1:$at: error: .*\nb\.sql:1:/, 'a pipe');
 ($rc, $out) = review_from("$bad;", 'b.sql', '-', 'b.sql');
 is("$rc " . places($out), "1 b.sql:1:$at:$found <stdin>:1:$at:$found", 'beside a file that is named twice');
 
