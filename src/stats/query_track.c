@@ -32,14 +32,13 @@
 /* The last statement that the client has sent. */
 typedef struct SgCurrentQuery
 {
-	SgSource	source;
-	Oid			roleid;
+	SgQueryPhase phase;			/* as long as its message is the present one */
+	bool		first;			/* run of its executor state */
 	TimestampTz message;		/* statement_timestamp() of its message */
-	int			end;			/* of it in the client's text; -1: unknown */
-	bool		running;		/* look at "message" too */
-	bool		done;
+	SgSource	source;
+	int			end;			/* of it in the client's text, see note() */
 	const QueryDesc *queryDesc; /* only to compare */
-	uint64		start;			/* microseconds */
+	uint64		start;			/* nanoseconds */
 	uint64		rows;
 } SgCurrentQuery;
 
@@ -49,7 +48,6 @@ typedef struct SgOpenQuery
 	MemoryContextCallback callback; /* it goes with its executor state */
 	struct SgOpenQuery *next;
 	QueryDesc  *queryDesc;
-	Oid			roleid;
 	uint64		elapsed;
 	uint64		rows;
 	bool		counted;
@@ -69,59 +67,51 @@ of_this_message(void)
 static inline bool
 is_running(void)
 {
-	return current.running && of_this_message();
+	return current.phase == SG_QUERY_RUNNING && of_this_message();
 }
 
+/*
+ * Is what begins a part of another statement?
+ */
+static inline bool
+is_part(void)
+{
+	return is_running() || IsParallelWorker() ||
+		(error_context_stack != NULL && !sg_is_top_level());
+}
+
+/*
+ * Where it ends in the text that the client has sent: -1 is not known, and
+ * PG_INT32_MAX at the end of the text.  EXECUTE has a place there, what it
+ * executes has another text.
+ */
 static inline void
 note(const char *text, int location, int len, uint64 queryid)
 {
 	TimestampTz message = GetCurrentStatementStartTimestamp();
 
-	if (current.message != message)
-	{
-		current.message = message;
+	if (text == debug_query_string)
+		current.end = len > 0 ? location + len : PG_INT32_MAX;
+	else if (current.message != message)
 		current.end = -1;
-	}
+	current.phase = SG_QUERY_PREPARING;
+	current.message = message;
 	current.source.text = text;
 	current.source.location = location;
 	current.source.len = len;
 	current.source.queryid = queryid;
-	current.running = current.done = false;
 	current.queryDesc = NULL;
-	if (text == debug_query_string)
-		current.end = len > 0 && location >= 0 ? location + len : PG_INT32_MAX;
 }
 
 /*
- * A statement is about to be planned or executed.  Nothing of what runs inside
- * of another gets here but what planning calls.
+ * A statement is about to be planned.  Of what runs inside of another, only
+ * what planning itself calls gets far here.
  */
 void
 sg_query_note(const char *text, int location, int len, uint64 queryid)
 {
-	if (is_running() || !sg_is_top_level() || IsParallelWorker())
-		return;
-	note(text, location, len, queryid);
-	current.roleid = GetUserId();
-}
-
-static inline void
-note_execution(QueryDesc *queryDesc)
-{
-	const PlannedStmt *plan = queryDesc->plannedstmt;
-
-	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
-		 (uint64) plan->queryId);
-	current.roleid = GetUserId();
-	current.queryDesc = queryDesc;
-}
-
-void
-sg_query_note_start(QueryDesc *queryDesc)
-{
-	if (is_running() || !sg_is_top_level() || IsParallelWorker())
-		return;
-	note_execution(queryDesc);
+	if (!is_part())
+		note(text, location, len, queryid);
 }
 
 static SgOpenQuery *
@@ -136,112 +126,96 @@ find_open(const QueryDesc *queryDesc)
 
 /*
  * What is known of the statement for which an error has come; *end is where
- * it ends in the text that the client has sent, -1 if that is not known.
+ * it ends in the text that the client has sent, see note().
  */
 SgQueryPhase
 sg_query_current(SgQueryCall *call, int *end)
 {
 	SgOpenQuery *open;
 
-	if (!of_this_message())
+	if (current.phase == SG_QUERY_NONE || !of_this_message())
 		return SG_QUERY_NONE;
 	call->source = current.source;
-	call->roleid = current.roleid;
 	*end = current.end;
-	if (current.running)
+	if (current.phase != SG_QUERY_RUNNING)
+		return current.phase;
+
+	call->now = sg_nanoseconds();
+	call->elapsed = call->now - current.start;
+	open = current.queryDesc == NULL ? NULL : find_open(current.queryDesc);
+	if (open != NULL)
 	{
-		call->now = sg_microseconds();
-		call->elapsed = call->now - current.start;
-		open = find_open(current.queryDesc);
-		if (open != NULL)
-		{
-			call->elapsed += open->elapsed;
-			call->rows = open->rows;
-			call->known = open->counted;
-			open->counted = true;
-		}
-		return SG_QUERY_RUNNING;
+		call->elapsed += open->elapsed;
+		call->rows = open->rows;
+		call->known = open->counted;
+		open->counted = true;
 	}
-	return current.done ? SG_QUERY_DONE : SG_QUERY_PREPARING;
+	return SG_QUERY_RUNNING;
 }
 
 /*
  * It has failed, and that has been taken note of.
  */
 void
-sg_query_forget_current(void)
+sg_query_failed(void)
 {
-	current.running = false;
-	current.done = true;
+	current.phase = SG_QUERY_NONE;
 }
 
 /* ---------------- how long ---------------- */
 
 static inline void
-push(SgQueryFrame *frame)
+push(ErrorContextCallback *callback)
 {
-	frame->callback.callback = sg_violation_callback;
-	frame->callback.arg = NULL;
-	frame->callback.previous = error_context_stack;
-	error_context_stack = &frame->callback;
-}
-
-static inline void
-pop(SgQueryFrame *frame)
-{
-	error_context_stack = frame->callback.previous;
-	sg_violation_forget();
-}
-
-static inline bool
-is_slow(uint64 elapsed)
-{
-	return unlikely(elapsed > (uint64) sg_slow_query_ms * 1000) ||
-		unlikely(sg_slow_query_ms == 0);
+	callback->callback = sg_violation_callback;
+	callback->arg = NULL;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
 }
 
 /*
- * The statement has come to its end without an error.
+ * What was noted of violations has been dealt with: the statement goes on.
  */
 static inline void
-count(SgQueryCall *call)
+pop(ErrorContextCallback *callback)
 {
-	bool		client = sg_query_has_client();
-
-	call->slow = is_slow(call->elapsed);
-	if (client)
-		sg_count_statement();
-	if (call->slow && client)
-		sg_count_slow_query();
-	if (call->slow || (call->all && sg_track_queries != SG_TRACK_SLOW))
-		sg_query_store(call);
+	error_context_stack = callback->previous;
+	sg_violation_noted = false;
 }
 
-static inline void
-count_current(uint64 now, uint64 elapsed, uint64 rows, bool all)
+static pg_noinline void
+store(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows,
+	  bool slow)
 {
 	SgQueryCall call = {0};
 
-	call.source = current.source;
-	call.roleid = current.roleid;
-	call.all = all;
+	call.source = *source;
+	call.roleid = GetOuterUserId();
 	call.rows = rows;
 	call.elapsed = elapsed;
 	call.now = now;
-	current.running = false;
-	current.done = true;
-	count(&call);
+	call.slow = slow;
+	sg_query_store(&call);
 }
 
 /*
- * Can ExecutorFinish have something to do, and is it called right after the
- * only ExecutorRun?  Portals run whatever changes data to its end at once.
+ * A statement has come to its end without an error.  "identified" says that it
+ * can be told from others.
  */
-static inline bool
-modifies(const QueryDesc *queryDesc)
+static inline void
+count(const SgSource *source, bool identified, uint64 now, uint64 elapsed,
+	  uint64 rows)
 {
-	return queryDesc->operation != CMD_SELECT ||
-		queryDesc->plannedstmt->hasModifyingCTE;
+	bool		slow = sg_query_is_slow(elapsed);
+
+	if (sg_query_has_client())
+	{
+		sg_count_statement();
+		if (slow)
+			sg_count_slow_query();
+	}
+	if (slow || (identified && sg_track_queries != SG_TRACK_SLOW))
+		store(source, now, elapsed, rows, slow);
 }
 
 /*
@@ -249,21 +223,24 @@ modifies(const QueryDesc *queryDesc)
  * that runs already.
  */
 bool
-sg_query_run_begin(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_run_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
-	if (!sg_queries_on || is_running() || !sg_is_top_level() ||
-		IsParallelWorker())
+	const PlannedStmt *plan = queryDesc->plannedstmt;
+
+	if (is_part())
 		return false;
-	frame->timed = sg_track_queries != SG_TRACK_OFF;
-	frame->first = !queryDesc->already_executed;
-	push(frame);
-	if (!frame->timed)
+	push(callback);
+	if (unlikely(sg_track_queries == SG_TRACK_OFF))
+	{
+		current.phase = SG_QUERY_NONE;
 		return true;
-	if (unlikely(current.queryDesc != queryDesc || !of_this_message()))
-		note_execution(queryDesc);
-	current.done = false;
-	current.running = true;
-	current.start = sg_microseconds();
+	}
+	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
+		 (uint64) plan->queryId);
+	current.queryDesc = queryDesc;
+	current.first = !queryDesc->already_executed;
+	current.phase = SG_QUERY_RUNNING;
+	current.start = sg_nanoseconds();
 	return true;
 }
 
@@ -300,7 +277,6 @@ make_open(QueryDesc *queryDesc)
 	if (open == NULL)
 		return NULL;
 	open->queryDesc = queryDesc;
-	open->roleid = current.roleid;
 	open->callback.func = open_gone;
 	open->callback.arg = open;
 	MemoryContextRegisterResetCallback(context, &open->callback);
@@ -313,12 +289,10 @@ make_open(QueryDesc *queryDesc)
  * A run that need not be the last one.
  */
 static pg_noinline void
-add_run(SgQueryFrame *frame, QueryDesc *queryDesc, uint64 elapsed)
+add_run(QueryDesc *queryDesc, uint64 elapsed)
 {
-	SgOpenQuery *open = frame->first ? NULL : find_open(queryDesc);
+	SgOpenQuery *open = current.first ? NULL : find_open(queryDesc);
 
-	current.running = false;
-	current.done = true;
 	if (open == NULL)
 	{
 		open = make_open(queryDesc);
@@ -326,7 +300,7 @@ add_run(SgQueryFrame *frame, QueryDesc *queryDesc, uint64 elapsed)
 			return;
 
 		/* it has been counted when all of it was fetched, and is read again */
-		open->counted = !frame->first;
+		open->counted = !current.first;
 	}
 	open->elapsed += elapsed;
 	open->rows += queryDesc->estate->es_processed;
@@ -340,80 +314,78 @@ sg_query_close(QueryDesc *queryDesc)
 {
 	const PlannedStmt *plan = queryDesc->plannedstmt;
 	SgOpenQuery *open = find_open(queryDesc);
-	SgQueryCall call = {0};
+	SgSource	source;
 
 	if (open == NULL)
 		return;
 	unlink_open(open);
 	if (open->counted || !sg_queries_tracked())
 		return;
-	call.source.text = queryDesc->sourceText;
-	call.source.location = plan->stmt_location;
-	call.source.len = plan->stmt_len;
-	call.source.queryid = (uint64) plan->queryId;
-	call.roleid = open->roleid;
-	call.all = call.source.queryid != 0;
-	call.rows = open->rows;
-	call.elapsed = open->elapsed;
-	call.now = sg_microseconds();
-	count(&call);
+	source.text = queryDesc->sourceText;
+	source.location = plan->stmt_location;
+	source.len = plan->stmt_len;
+	source.queryid = (uint64) plan->queryId;
+	count(&source, source.queryid != 0, sg_nanoseconds(), open->elapsed,
+		  open->rows);
 }
 
 /* ---------------- the ends of runs ---------------- */
 
 /*
- * ExecutorRun has returned.
+ * ExecutorRun has returned; it was to fetch so many rows, 0 for all.
  */
 void
-sg_query_run_end(SgQueryFrame *frame, QueryDesc *queryDesc, uint64 fetched)
+sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
+				 uint64 fetched)
 {
+	uint64		rows = queryDesc->estate->es_processed;
 	uint64		now;
-	uint64		elapsed;
 
-	pop(frame);
-	if (!frame->timed)
+	pop(callback);
+	if (unlikely(current.phase != SG_QUERY_RUNNING))
 		return;
-	if (modifies(queryDesc))
+
+	/* a portal runs what changes data to its end, and finishes it, at once */
+	if (sg_query_modifies(queryDesc))
 	{
-		current.rows = queryDesc->estate->es_processed;
+		current.rows = rows;
 		return;
 	}
-	now = sg_microseconds();
-	elapsed = now - current.start;
-	if (likely(frame->first && fetched == 0))
-		count_current(now, elapsed, queryDesc->estate->es_processed,
-					  current.source.queryid != 0);
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	if (likely(current.first && fetched == 0))
+		count(&current.source, current.source.queryid != 0, now,
+			  now - current.start, rows);
 	else
-		add_run(frame, queryDesc, elapsed);
+		add_run(queryDesc, now - current.start);
 }
 
 /*
  * ExecutorFinish begins, in which AFTER triggers run.  Returns false if that
- * is a part of something else, or of no interest.
+ * is a part of something else.
  */
 bool
-sg_query_finish_begin(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_finish_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
-	if (!sg_queries_on || !modifies(queryDesc) || IsParallelWorker())
+	if ((current.queryDesc != queryDesc && is_running()) ||
+		IsParallelWorker() || !sg_is_top_level())
 		return false;
-	frame->timed = is_running() && current.queryDesc == queryDesc;
-	if (!frame->timed && (is_running() || !sg_is_top_level()))
-		return false;
-	push(frame);
+	push(callback);
 	return true;
 }
 
 void
-sg_query_finish_end(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_finish_end(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
 	uint64		now;
 
-	pop(frame);
-	if (!frame->timed)
+	pop(callback);
+	if (current.queryDesc != queryDesc || !is_running())
 		return;
-	now = sg_microseconds();
-	count_current(now, now - current.start, current.rows,
-				  current.source.queryid != 0);
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	count(&current.source, current.source.queryid != 0, now,
+		  now - current.start, current.rows);
 }
 
 /* ---------------- utility commands ---------------- */
@@ -427,7 +399,6 @@ is_counted(const Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_PrepareStmt:
-		case T_ExecuteStmt:
 		case T_DeallocateStmt:
 		case T_DeclareCursorStmt:
 		case T_FetchStmt:
@@ -442,34 +413,29 @@ is_counted(const Node *stmt)
  * nothing is to be known of it.
  */
 bool
-sg_query_utility_begin(SgQueryFrame *frame, const PlannedStmt *pstmt,
-					   const char *text, ProcessUtilityContext context)
+sg_query_utility_begin(ErrorContextCallback *callback,
+					   const PlannedStmt *pstmt, const char *text,
+					   ProcessUtilityContext context)
 {
 	uint64		queryid = (uint64) pstmt->queryId;
 
-	if (!sg_queries_on || context == PROCESS_UTILITY_SUBCOMMAND ||
-		is_running() || !sg_is_top_level() || IsParallelWorker())
+	if (is_part() || context == PROCESS_UTILITY_SUBCOMMAND)
 		return false;
-	frame->timed = sg_track_queries != SG_TRACK_OFF;
-	frame->first = is_counted(pstmt->utilityStmt);
-	if (!frame->timed && !frame->first)
-		return false;
-	if (frame->timed)
+	if (sg_track_queries == SG_TRACK_OFF)
+		current.phase = SG_QUERY_NONE;
+	else
 	{
 		/* pg_stat_statements hides it from those whom it calls */
-		if (queryid == 0 && frame->first)
+		if (queryid == 0)
 			queryid = pgstat_get_my_query_id();
 		note(text, pstmt->stmt_location, pstmt->stmt_len, queryid);
-		current.roleid = GetUserId();
 	}
-	if (!frame->first)
-		return true;
-	push(frame);
-	if (frame->timed)
+	if (current.phase != SG_QUERY_NONE && is_counted(pstmt->utilityStmt))
 	{
-		current.running = true;
-		current.start = sg_microseconds();
+		current.phase = SG_QUERY_RUNNING;
+		current.start = sg_nanoseconds();
 	}
+	push(callback);
 	return true;
 }
 
@@ -487,19 +453,17 @@ rows_of(const QueryCompletion *qc)
  * It has ended without an error.  Its tree may be gone.
  */
 void
-sg_query_utility_end(SgQueryFrame *frame, const QueryCompletion *qc)
+sg_query_utility_end(ErrorContextCallback *callback, const QueryCompletion *qc)
 {
 	uint64		now;
 
-	if (!frame->first)
-	{
-		current.done = true;
+	pop(callback);
+	if (current.phase == SG_QUERY_PREPARING)
+		current.phase = SG_QUERY_DONE;
+	if (current.phase != SG_QUERY_RUNNING)
 		return;
-	}
-	pop(frame);
-	if (!frame->timed)
-		return;
-	now = sg_microseconds();
-	count_current(now, now - current.start, rows_of(qc),
-				  current.source.queryid != 0 || IsQueryIdEnabled());
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	count(&current.source, current.source.queryid != 0 || IsQueryIdEnabled(),
+		  now, now - current.start, rows_of(qc));
 }
