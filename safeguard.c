@@ -108,6 +108,8 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+	if (sg_query_declares)
+		sg_query_declare(queryDesc);
 
 	/*
 	 * After the server has checked the user's privileges, so that nobody
@@ -184,7 +186,7 @@ static void
 sg_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (sg_open_queries != NULL)
-		sg_query_close(queryDesc);
+		sg_cursor_close(queryDesc);
 	if (sg_upserts_running > 0)
 		sg_upsert_end(queryDesc);
 
@@ -262,10 +264,13 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  ParamListInfo params, QueryEnvironment *queryEnv,
 				  DestReceiver *dest, QueryCompletion *qc)
 {
-	/* the most frequent command; what it executes counts */
+	/*
+	 * The most frequent command; what it executes counts.  It has to be told
+	 * from others only if there are others in its message.
+	 */
 	if (IsA(pstmt->utilityStmt, ExecuteStmt))
 	{
-		if (sg_queries_tracked())
+		if (pstmt->stmt_len > 0 && sg_queries_tracked())
 			sg_query_note(queryString, pstmt->stmt_location, pstmt->stmt_len, 0);
 		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);

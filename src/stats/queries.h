@@ -138,8 +138,8 @@ extern void sg_query_banks_fold(const void *room, int32 *places,
 
 /* ---------------- stats/query_track.c ---------------- */
 
-/* states of cursors that may be run again, or NULL */
-extern struct SgOpenQuery *sg_open_queries;
+/* is DECLARE CURSOR running? */
+extern bool sg_query_declares;
 
 static inline bool
 sg_queries_tracked(void)
@@ -165,7 +165,9 @@ extern bool sg_query_finish_begin(ErrorContextCallback *callback,
 								  QueryDesc *queryDesc);
 extern void sg_query_finish_end(ErrorContextCallback *callback,
 								QueryDesc *queryDesc);
-extern void sg_query_close(QueryDesc *queryDesc);
+extern void sg_query_declare(QueryDesc *queryDesc);
+extern void sg_query_count(const SgSource *source, uint64 elapsed,
+						   uint64 rows);
 extern bool sg_query_utility_begin(ErrorContextCallback *callback,
 								   const PlannedStmt *pstmt,
 								   const char *text,
@@ -184,6 +186,18 @@ typedef enum SgQueryPhase
 
 extern SgQueryPhase sg_query_current(SgQueryCall *call, int *end);
 extern void sg_query_failed(void);
+
+/* ---------------- stats/query_cursor.c ---------------- */
+
+/* cursors, or NULL */
+extern struct SgOpenQuery *sg_open_queries;
+
+extern void sg_cursor_open(QueryDesc *queryDesc, const SgSource *source);
+extern bool sg_cursor_source(const QueryDesc *queryDesc, SgSource *source);
+extern void sg_cursor_run(QueryDesc *queryDesc, const SgSource *source,
+						  bool first, uint64 elapsed);
+extern void sg_cursor_failed(const QueryDesc *queryDesc, SgQueryCall *call);
+extern void sg_cursor_close(const QueryDesc *queryDesc);
 
 /* ---------------- stats/query_error.c ---------------- */
 

@@ -124,8 +124,13 @@ void
 sg_query_log(ErrorData *edata)
 {
 	if (!sg_queries_on || (edata->elevel != ERROR && edata->elevel != FATAL) ||
-		MyProc == NULL || proc_exit_inprogress || !sg_query_has_client())
+		MyProc == NULL || proc_exit_inprogress)
 		return;
+	if (!sg_query_has_client())
+	{
+		sg_query_failed();
+		return;
+	}
 	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 		sg_violation_note(edata);

@@ -33,7 +33,7 @@
 typedef struct SgCurrentQuery
 {
 	SgQueryPhase phase;			/* as long as its message is the present one */
-	bool		first;			/* run of its executor state */
+	bool		once;			/* it is run for the first time, and no cursor */
 	TimestampTz message;		/* statement_timestamp() of its message */
 	SgSource	source;
 	int			end;			/* of it in the client's text, see note() */
@@ -42,19 +42,8 @@ typedef struct SgCurrentQuery
 	uint64		rows;
 } SgCurrentQuery;
 
-/* A cursor, or a statement that its client fetches by pieces. */
-typedef struct SgOpenQuery
-{
-	MemoryContextCallback callback; /* it goes with its executor state */
-	struct SgOpenQuery *next;
-	QueryDesc  *queryDesc;
-	uint64		elapsed;
-	uint64		rows;
-	bool		counted;
-} SgOpenQuery;
-
 static SgCurrentQuery current;
-SgOpenQuery *sg_open_queries = NULL;
+bool		sg_query_declares = false;
 
 /* ---------------- which one ---------------- */
 
@@ -105,23 +94,15 @@ note(const char *text, int location, int len, uint64 queryid)
 
 /*
  * A statement is about to be planned.  Of what runs inside of another, only
- * what planning itself calls gets far here.
+ * what planning itself calls gets far here.  The query of a cursor has no
+ * place of its own in the text.
  */
 void
 sg_query_note(const char *text, int location, int len, uint64 queryid)
 {
-	if (!is_part())
-		note(text, location, len, queryid);
-}
-
-static SgOpenQuery *
-find_open(const QueryDesc *queryDesc)
-{
-	SgOpenQuery *open = sg_open_queries;
-
-	while (open != NULL && open->queryDesc != queryDesc)
-		open = open->next;
-	return open;
+	if (is_part() || (sg_query_declares && of_this_message()))
+		return;
+	note(text, location, len, queryid);
 }
 
 /*
@@ -131,8 +112,6 @@ find_open(const QueryDesc *queryDesc)
 SgQueryPhase
 sg_query_current(SgQueryCall *call, int *end)
 {
-	SgOpenQuery *open;
-
 	if (current.phase == SG_QUERY_NONE || !of_this_message())
 		return SG_QUERY_NONE;
 	call->source = current.source;
@@ -142,14 +121,8 @@ sg_query_current(SgQueryCall *call, int *end)
 
 	call->now = sg_nanoseconds();
 	call->elapsed = call->now - current.start;
-	open = current.queryDesc == NULL ? NULL : find_open(current.queryDesc);
-	if (open != NULL)
-	{
-		call->elapsed += open->elapsed;
-		call->rows = open->rows;
-		call->known = open->counted;
-		open->counted = true;
-	}
+	if (sg_open_queries != NULL)
+		sg_cursor_failed(current.queryDesc, call);
 	return SG_QUERY_RUNNING;
 }
 
@@ -199,12 +172,22 @@ store(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows,
 }
 
 /*
- * A statement has come to its end without an error.  "identified" says that it
- * can be told from others.
+ * Is it counted however fast it was?  Where identifiers are computed, some
+ * statements have none all the same, such as utility commands that another
+ * library has hidden.
+ */
+static inline bool
+wanted(const SgSource *source)
+{
+	return sg_track_queries != SG_TRACK_SLOW &&
+		(source->queryid != 0 || IsQueryIdEnabled());
+}
+
+/*
+ * A statement has come to its end without an error.
  */
 static inline void
-count(const SgSource *source, bool identified, uint64 now, uint64 elapsed,
-	  uint64 rows)
+count(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows)
 {
 	bool		slow = sg_query_is_slow(elapsed);
 
@@ -214,9 +197,40 @@ count(const SgSource *source, bool identified, uint64 now, uint64 elapsed,
 		if (slow)
 			sg_count_slow_query();
 	}
-	if (slow || (identified && sg_track_queries != SG_TRACK_SLOW))
+	if (slow || wanted(source))
 		store(source, now, elapsed, rows, slow);
 }
+
+/*
+ * The same for a cursor that is closed.
+ */
+void
+sg_query_count(const SgSource *source, uint64 elapsed, uint64 rows)
+{
+	if (sg_queries_tracked())
+		count(source, sg_nanoseconds(), elapsed, rows);
+}
+
+/*
+ * DECLARE CURSOR has come to ExecutorStart: it alone knows which part of the
+ * text the cursor's query is, and before 18 its identifier.
+ */
+void
+sg_query_declare(QueryDesc *queryDesc)
+{
+	SgSource	source = current.source;
+
+	if (is_part() || !of_this_message() || !sg_queries_tracked())
+		return;
+
+	/* the portal keeps its own copy */
+	source.text = queryDesc->sourceText;
+	if (queryDesc->plannedstmt->queryId != 0)
+		source.queryid = (uint64) queryDesc->plannedstmt->queryId;
+	sg_cursor_open(queryDesc, &source);
+}
+
+/* ---------------- a run ---------------- */
 
 /*
  * ExecutorRun begins.  Returns false if what runs is a part of a statement
@@ -238,98 +252,14 @@ sg_query_run_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
 		 (uint64) plan->queryId);
 	current.queryDesc = queryDesc;
-	current.first = !queryDesc->already_executed;
+	current.once = !queryDesc->already_executed;
+	if (unlikely(sg_open_queries != NULL) &&
+		sg_cursor_source(queryDesc, &current.source))
+		current.once = false;
 	current.phase = SG_QUERY_RUNNING;
 	current.start = sg_nanoseconds();
 	return true;
 }
-
-/* ---------------- more than one run ---------------- */
-
-static void
-unlink_open(SgOpenQuery *open)
-{
-	SgOpenQuery **link = &sg_open_queries;
-
-	while (*link != NULL && *link != open)
-		link = &(*link)->next;
-	if (*link == open)
-		*link = open->next;
-}
-
-/*
- * Its executor state is gone without having been ended: the transaction has
- * been rolled back.  Nothing can be looked at any more.
- */
-static void
-open_gone(void *arg)
-{
-	unlink_open((SgOpenQuery *) arg);
-}
-
-static SgOpenQuery *
-make_open(QueryDesc *queryDesc)
-{
-	MemoryContext context = queryDesc->estate->es_query_cxt;
-	SgOpenQuery *open = MemoryContextAllocExtended(context, sizeof(SgOpenQuery),
-												   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
-
-	if (open == NULL)
-		return NULL;
-	open->queryDesc = queryDesc;
-	open->callback.func = open_gone;
-	open->callback.arg = open;
-	MemoryContextRegisterResetCallback(context, &open->callback);
-	open->next = sg_open_queries;
-	sg_open_queries = open;
-	return open;
-}
-
-/*
- * A run that need not be the last one.
- */
-static pg_noinline void
-add_run(QueryDesc *queryDesc, uint64 elapsed)
-{
-	SgOpenQuery *open = current.first ? NULL : find_open(queryDesc);
-
-	if (open == NULL)
-	{
-		open = make_open(queryDesc);
-		if (open == NULL)
-			return;
-
-		/* it has been counted when all of it was fetched, and is read again */
-		open->counted = !current.first;
-	}
-	open->elapsed += elapsed;
-	open->rows += queryDesc->estate->es_processed;
-}
-
-/*
- * ExecutorEnd begins: no more runs.
- */
-void
-sg_query_close(QueryDesc *queryDesc)
-{
-	const PlannedStmt *plan = queryDesc->plannedstmt;
-	SgOpenQuery *open = find_open(queryDesc);
-	SgSource	source;
-
-	if (open == NULL)
-		return;
-	unlink_open(open);
-	if (open->counted || !sg_queries_tracked())
-		return;
-	source.text = queryDesc->sourceText;
-	source.location = plan->stmt_location;
-	source.len = plan->stmt_len;
-	source.queryid = (uint64) plan->queryId;
-	count(&source, source.queryid != 0, sg_nanoseconds(), open->elapsed,
-		  open->rows);
-}
-
-/* ---------------- the ends of runs ---------------- */
 
 /*
  * ExecutorRun has returned; it was to fetch so many rows, 0 for all.
@@ -353,11 +283,11 @@ sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
 	}
 	now = sg_nanoseconds();
 	current.phase = SG_QUERY_DONE;
-	if (likely(current.first && fetched == 0))
-		count(&current.source, current.source.queryid != 0, now,
-			  now - current.start, rows);
+	if (likely(current.once && fetched == 0))
+		count(&current.source, now, now - current.start, rows);
 	else
-		add_run(queryDesc, now - current.start);
+		sg_cursor_run(queryDesc, &current.source, current.once,
+					  now - current.start);
 }
 
 /*
@@ -384,8 +314,7 @@ sg_query_finish_end(ErrorContextCallback *callback, QueryDesc *queryDesc)
 		return;
 	now = sg_nanoseconds();
 	current.phase = SG_QUERY_DONE;
-	count(&current.source, current.source.queryid != 0, now,
-		  now - current.start, current.rows);
+	count(&current.source, now, now - current.start, current.rows);
 }
 
 /* ---------------- utility commands ---------------- */
@@ -435,6 +364,7 @@ sg_query_utility_begin(ErrorContextCallback *callback,
 		current.phase = SG_QUERY_RUNNING;
 		current.start = sg_nanoseconds();
 	}
+	sg_query_declares = IsA(pstmt->utilityStmt, DeclareCursorStmt);
 	push(callback);
 	return true;
 }
@@ -458,12 +388,12 @@ sg_query_utility_end(ErrorContextCallback *callback, const QueryCompletion *qc)
 	uint64		now;
 
 	pop(callback);
+	sg_query_declares = false;
 	if (current.phase == SG_QUERY_PREPARING)
 		current.phase = SG_QUERY_DONE;
 	if (current.phase != SG_QUERY_RUNNING)
 		return;
 	now = sg_nanoseconds();
 	current.phase = SG_QUERY_DONE;
-	count(&current.source, current.source.queryid != 0 || IsQueryIdEnabled(),
-		  now, now - current.start, rows_of(qc));
+	count(&current.source, now, now - current.start, rows_of(qc));
 }
