@@ -22,6 +22,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
+#include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -386,6 +387,18 @@ sg_backend_status(int i)
 #else
 #define SG_RUN_ONCE_PARAM
 #define SG_RUN_ONCE_ARG
+#endif
+
+/*
+ * 16 made a plain number of nanoseconds of instr_time (commit 03023a2664f8).
+ */
+#if PG_VERSION_NUM < 160000
+#ifndef WIN32
+#define INSTR_TIME_GET_NANOSEC(t) \
+	((uint64) (t).tv_sec * UINT64CONST(1000000000) + (uint64) (t).tv_nsec)
+#else
+#define INSTR_TIME_GET_NANOSEC(t) (INSTR_TIME_GET_MICROSEC(t) * 1000)
+#endif
 #endif
 
 /*
