@@ -228,7 +228,7 @@ examine(void *arg)
 	else if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->query != NULL)
 		look_at_inner(exam, ((CopyStmt *) stmt)->query, NIL);
 	else if (IsA(stmt, ViewStmt))
-		look_at_inner(exam, ((ViewStmt *) stmt)->query, NIL);
+		(void) analyze(text, ((ViewStmt *) stmt)->query, NULL, 0);
 	else
 		look_at_analyzed(exam, analyze(text, stmt, NULL, 0), SG_LEVEL_ERROR);
 }
