@@ -29,12 +29,6 @@ OBJS = \
 	src/status.o \
 	src/upkeep.o \
 	src/utility.o \
-	src/stats/findings.o \
-	src/stats/normalize.o \
-	src/stats/persist.o \
-	src/stats/upsert.o \
-	src/stats/upsert_view.o \
-	src/stats/views.o \
 	$(call sources,src/catalog) \
 	$(call sources,src/exec) \
 	$(call sources,src/ddl) \
@@ -44,6 +38,7 @@ OBJS = \
 	$(call sources,src/review) \
 	$(call sources,src/rules) \
 	$(call sources,src/schema) \
+	$(call sources,src/stats) \
 	$(call sources,src/upsert)
 
 # the control file is the only home of the version

@@ -226,34 +226,6 @@ END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
 
 --
--- Review
---
-
-CREATE FUNCTION safeguard.preview(
-    sql text,
-    lock_timeout interval DEFAULT '1s',
-    timeout interval DEFAULT '30s',
-    twice bool DEFAULT false,
-    OUT statement int,
-    OUT command text,
-    OUT relation regclass,
-    OUT relation_name text,
-    OUT rows bigint,
-    OUT source_rows bigint,
-    OUT scope jsonb,
-    OUT sample jsonb,
-    OUT locks text[],
-    OUT wal_bytes bigint,
-    OUT duration_ms float8,
-    OUT sqlstate text,
-    OUT error text,
-    OUT findings jsonb)
-RETURNS SETOF record
-LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10
-AS 'MODULE_PATHNAME', 'sg_preview';
-COMMENT ON FUNCTION safeguard.preview(text, interval, interval, bool) IS 'runs a script, tells what each statement does, and rolls all of it back; sequences stay advanced';
-
---
 -- Keys
 --
 
@@ -342,6 +314,53 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE COST 1000000
 AS 'MODULE_PATHNAME', 'sg_check_functions';
 COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
+
+CREATE FUNCTION safeguard.preview(
+    sql text,
+    lock_timeout interval DEFAULT '1s',
+    timeout interval DEFAULT '30s',
+    twice bool DEFAULT false,
+    OUT statement int,
+    OUT command text,
+    OUT relation regclass,
+    OUT relation_name text,
+    OUT rows bigint,
+    OUT source_rows bigint,
+    OUT scope jsonb,
+    OUT sample jsonb,
+    OUT locks text[],
+    OUT wal_bytes bigint,
+    OUT duration_ms float8,
+    OUT sqlstate text,
+    OUT error text,
+    OUT findings jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10
+AS 'MODULE_PATHNAME', 'sg_preview';
+COMMENT ON FUNCTION safeguard.preview(text, interval, interval, bool) IS 'runs a script, tells what each statement does, and rolls all of it back; sequences stay advanced';
+
+--
+-- Pool
+--
+
+--
+-- Queries
+--
+
+--
+-- Watched tables
+--
+
+--
+-- Health and metrics
+--
+
+CREATE FUNCTION safeguard.stats_reset()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_stats_reset';
+REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables';
 
 --
 -- Creating the extension guards no session but this one

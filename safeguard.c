@@ -212,22 +212,19 @@ sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
 }
 
 static void
-sg_shmem_request(void)
+sg_shmem_request_hook(void)
 {
 	if (prev_shmem_request_hook)
 		(*prev_shmem_request_hook) ();
-	sg_findings_shmem_request();
-	sg_upserts_shmem_request();
+	sg_shmem_request();
 }
 
 static void
-sg_shmem_startup(void)
+sg_shmem_startup_hook(void)
 {
 	if (prev_shmem_startup_hook)
 		(*prev_shmem_startup_hook) ();
-	sg_upserts_shmem_startup();
-	/* last, since it reads the statistics file */
-	sg_findings_shmem_startup();
+	sg_shmem_startup();
 }
 
 /*
@@ -244,9 +241,10 @@ _PG_init(void)
 	if (sg_preloaded)
 	{
 		prev_shmem_request_hook = shmem_request_hook;
-		shmem_request_hook = sg_shmem_request;
+		shmem_request_hook = sg_shmem_request_hook;
 		prev_shmem_startup_hook = shmem_startup_hook;
-		shmem_startup_hook = sg_shmem_startup;
+		shmem_startup_hook = sg_shmem_startup_hook;
+		sg_collector_register();
 	}
 
 	prev_planner_hook = planner_hook;

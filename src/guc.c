@@ -57,6 +57,36 @@ int			sg_large_table = 1024 * 1024;
 /* safeguard.max_upserts: entries of the shared table of upserts */
 int			sg_max_upserts = 1000;
 
+/* safeguard.slow_query_ms: a statement that takes longer is slow */
+int			sg_slow_query_ms = 1000;
+
+/* safeguard.track_queries: which statements have figures */
+int			sg_track_queries = SG_TRACK_AUTO;
+
+/* safeguard.track_pool: count and sample sessions */
+bool		sg_track_pool = true;
+
+/* safeguard.sample_interval, safeguard.save_interval: of the collector, s */
+int			sg_sample_interval = 10;
+int			sg_save_interval = 60;
+
+/* what safeguard.health() and safeguard.connection_leaks() go by */
+int			sg_leak_after = 300;	/* s */
+int			sg_utilization_warning = 80;	/* per cent */
+int			sg_utilization_critical = 90;	/* per cent */
+int			sg_critical_for = 300;	/* s */
+int			sg_failures_per_minute = 10;
+int			sg_timeouts_per_minute = 5;
+int			sg_slow_queries_per_hour = 50;
+int			sg_acquisition_warning_ms = 100;
+
+/* entries of shared tables */
+int			sg_max_queries = 5000;
+int			sg_max_watched = 1000;
+
+/* safeguard.history_size: samples of the pool that are kept */
+int			sg_history_size = 8640;
+
 /* safeguard.<rule>, by SgRuleId */
 int			sg_rule_level[SG_NUM_RULES];
 
@@ -180,6 +210,135 @@ define_row_limits(void)
 							NULL, NULL, NULL);
 }
 
+static const struct config_enum_entry track_options[] = {
+	{"off", SG_TRACK_OFF, false},
+	{"slow", SG_TRACK_SLOW, false},
+	{"all", SG_TRACK_ALL, false},
+	{"auto", SG_TRACK_AUTO, false},
+	{NULL, 0, false}
+};
+
+/* A parameter of integers, as the tables below have it. */
+typedef struct IntParameter
+{
+	const char *name;
+	const char *short_desc;
+	const char *long_desc;
+	int		   *variable;
+	int			min;
+	int			max;
+	int			flags;			/* unit */
+} IntParameter;
+
+/* What the collector and the health check go by: no privilege to set, but
+ * the same for all who ask. */
+static const IntParameter sighup_parameters[] = {
+	{"safeguard.sample_interval",
+		"The time between two looks at the pool.", NULL,
+	&sg_sample_interval, 1, 3600, GUC_UNIT_S},
+	{"safeguard.save_interval",
+		"The time between two writes of the statistics file.",
+		"A crash loses the figures of this time at most.",
+	&sg_save_interval, 1, 86400, GUC_UNIT_S},
+	{"safeguard.leak_after",
+		"The time after which a session that holds a connection without work is taken for a leak.", NULL,
+	&sg_leak_after, 1, INT_MAX / 1000, GUC_UNIT_S},
+	{"safeguard.utilization_warning",
+		"The utilization of the pool, in per cent, from which on its health is degraded.", NULL,
+	&sg_utilization_warning, 1, 100, 0},
+	{"safeguard.utilization_critical",
+		"The utilization of the pool, in per cent, from which on its health is critical.",
+		"It must have lasted for safeguard.critical_for.",
+	&sg_utilization_critical, 1, 100, 0},
+	{"safeguard.critical_for",
+		"The time that the utilization must have lasted to be critical.", NULL,
+	&sg_critical_for, 0, 86400, GUC_UNIT_S},
+	{"safeguard.failures_per_minute",
+		"The number of refused connections in a minute beyond which health is critical.", NULL,
+	&sg_failures_per_minute, 0, INT_MAX, 0},
+	{"safeguard.timeouts_per_minute",
+		"The number of timeouts in a minute beyond which health is critical.", NULL,
+	&sg_timeouts_per_minute, 0, INT_MAX, 0},
+	{"safeguard.slow_queries_per_hour",
+		"The number of slow queries in an hour beyond which health is degraded.", NULL,
+	&sg_slow_queries_per_hour, 0, INT_MAX, 0},
+	{"safeguard.acquisition_warning_ms",
+		"The average time to set up a session beyond which health is degraded.", NULL,
+	&sg_acquisition_warning_ms, 0, INT_MAX, GUC_UNIT_MS},
+};
+
+/* Sizes of shared tables. */
+static const IntParameter size_parameters[] = {
+	{"safeguard.max_findings",
+		"The number of different findings kept in shared memory.",
+		"Beyond it the least useful are dropped and counted as evicted.",
+	&sg_max_findings, 10, 1000000, 0},
+	{"safeguard.max_upserts",
+		"The number of conflict targets whose upserts are counted in shared memory.",
+		"Beyond it the one not seen for longest is dropped.",
+	&sg_max_upserts, 10, 100000, 0},
+	{"safeguard.max_queries",
+		"The number of different queries whose figures are kept in shared memory.",
+		"Beyond it the least used are dropped and counted as evicted.",
+	&sg_max_queries, 10, 1000000, 0},
+	{"safeguard.max_watched",
+		"The number of scope values of watched tables that are counted in shared memory.",
+		"Beyond it new ones are counted together.",
+	&sg_max_watched, 10, 1000000, 0},
+	{"safeguard.history_size",
+		"The number of samples of the pool that are kept.",
+		"The oldest is replaced.",
+	&sg_history_size, 10, 1000000, 0},
+};
+
+static void
+define_integers(const IntParameter *parameters, int n, GucContext context)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const IntParameter *p = &parameters[i];
+
+		DefineCustomIntVariable(p->name, p->short_desc, p->long_desc,
+								p->variable, *p->variable, p->min, p->max,
+								context, p->flags, NULL, NULL, NULL);
+	}
+}
+
+static void
+define_tracking(void)
+{
+	DefineCustomIntVariable("safeguard.slow_query_ms",
+							"The time beyond which a statement is slow.",
+							NULL,
+							&sg_slow_query_ms,
+							1000,
+							0,
+							INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("safeguard.track_queries",
+							 "Which statements have figures in safeguard.query_stats.",
+							 "\"all\" needs query identifiers, see compute_query_id; \"slow\" are those that are slow or fail; "
+							 "\"auto\" is all where identifiers are computed, and slow elsewhere.",
+							 &sg_track_queries,
+							 SG_TRACK_AUTO,
+							 track_options,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("safeguard.track_pool",
+							 "Counts and samples sessions.",
+							 NULL,
+							 &sg_track_pool,
+							 true,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+}
+
 /*
  * Define all parameters.  Called once, from _PG_init.
  */
@@ -263,33 +422,18 @@ sg_guc_init(void)
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
+	define_tracking();
+	define_integers(sighup_parameters, lengthof(sighup_parameters),
+					PGC_SIGHUP);
+
 	/*
 	 * Only the start of the server can size shared memory.  When we come in
 	 * later there is none, and the server refuses a PGC_POSTMASTER parameter,
 	 * but its name must still be known, since the configuration file may set
 	 * it.
 	 */
-	DefineCustomIntVariable("safeguard.max_findings",
-							"The number of different findings kept in shared memory.",
-							"Beyond it the least useful are dropped and counted as evicted.",
-							&sg_max_findings,
-							1000,
-							10,
-							1000000,
-							sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP,
-							0,
-							NULL, NULL, NULL);
-
-	DefineCustomIntVariable("safeguard.max_upserts",
-							"The number of conflict targets whose upserts are counted in shared memory.",
-							"Beyond it the one not seen for longest is dropped.",
-							&sg_max_upserts,
-							1000,
-							10,
-							100000,
-							sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP,
-							0,
-							NULL, NULL, NULL);
+	define_integers(size_parameters, lengthof(size_parameters),
+					sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP);
 
 	MarkGUCPrefixReserved("safeguard");
 

@@ -77,6 +77,16 @@ typedef enum SgWhen
 	SG_WHEN_TRUE_IS_UNQUALIFIED /* only while safeguard.true_is_unqualified */
 } SgWhen;
 
+/* Which statements have figures in safeguard.query_stats. */
+typedef enum SgTrack
+{
+	SG_TRACK_OFF,
+	SG_TRACK_SLOW,				/* slow and failed ones */
+	SG_TRACK_ALL,				/* all that have a query identifier */
+	SG_TRACK_AUTO				/* all where identifiers are computed anyway,
+								 * slow elsewhere */
+} SgTrack;
+
 /*
  * What a rule has found in one statement.
  *
@@ -243,6 +253,22 @@ extern int	sg_overwrite_min_rows;
 extern double sg_overwrite_ratio;
 extern int	sg_large_table;		/* kB */
 extern int	sg_max_upserts;
+extern int	sg_slow_query_ms;
+extern int	sg_track_queries;	/* SgTrack */
+extern bool sg_track_pool;
+extern int	sg_sample_interval; /* s */
+extern int	sg_save_interval;	/* s */
+extern int	sg_leak_after;		/* s */
+extern int	sg_utilization_warning; /* per cent */
+extern int	sg_utilization_critical;	/* per cent */
+extern int	sg_critical_for;	/* s */
+extern int	sg_failures_per_minute;
+extern int	sg_timeouts_per_minute;
+extern int	sg_slow_queries_per_hour;
+extern int	sg_acquisition_warning_ms;
+extern int	sg_max_queries;
+extern int	sg_max_watched;
+extern int	sg_history_size;	/* samples */
 extern int	sg_rule_level[SG_NUM_RULES];	/* SgLevel */
 
 extern const char *sg_level_name(SgLevel level);
@@ -338,18 +364,17 @@ extern char *sg_extension_version(void);
 /* size of a statement in shared memory, with the terminating zero */
 #define SG_FINDING_QUERY	1025
 
-/* ---------------- stats/upsert.c ---------------- */
+/* ---------------- stats/areas.c ---------------- */
 
-extern void sg_upserts_shmem_request(void);
-extern void sg_upserts_shmem_startup(void);
-extern Size sg_upserts_shmem_size(void);
-extern void sg_upserts_reset(void);
+extern Size sg_shmem_size(void);
+extern void sg_shmem_request(void);
+extern void sg_shmem_startup(void);
+extern void sg_shmem_reset(void);
 
-/* ---------------- stats/findings.c ---------------- */
+/* ---------------- stats/findings.c, stats/views.c ---------------- */
 
-extern void sg_findings_shmem_request(void);
-extern void sg_findings_shmem_startup(void);
-extern Size sg_findings_shmem_size(void);
+extern bool sg_has_shmem(void);
+extern void sg_require_shmem(void);
 extern void sg_findings_count(const SgFinding *finding, SgLevel level,
 							  const char *message, const char *hint,
 							  const SgSource *source);
@@ -359,7 +384,11 @@ extern void sg_unjudged_count(const ErrorData *edata);
 /* ---------------- stats/persist.c ---------------- */
 
 extern void sg_persist_read(void);
-extern void sg_persist_write(void);
+extern void sg_persist_write(bool alone);
+
+/* ---------------- stats/collector.c ---------------- */
+
+extern void sg_collector_register(void);
 
 /* ---------------- stats/normalize.c ---------------- */
 

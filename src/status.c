@@ -170,8 +170,7 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 					 sg_max_findings,
 					 pg_atomic_read_u64(&sg_shared->evicted)));
 	put_row(rsinfo, "shared memory bytes",
-			psprintf("%zu", add_size(sg_findings_shmem_size(),
-									 sg_upserts_shmem_size())), NULL);
+			psprintf("%zu", sg_shmem_size()), NULL);
 }
 
 /*

@@ -32,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "stats/area.h"
 #include "stats/findings.h"
 
 /* per cent of the entries that are dropped at once when the table is full */
@@ -51,25 +52,18 @@ static char local_unjudged_message[SG_UNJUDGED_MESSAGE];
  * Bytes of shared memory that the present settings need.
  */
 Size
-sg_findings_shmem_size(void)
+sg_findings_size(void)
 {
 	return add_size(MAXALIGN(sizeof(SgShared)),
 					hash_estimate_size(sg_max_findings,
 									   sizeof(SgFindingEntry)));
 }
 
-void
-sg_findings_shmem_request(void)
-{
-	RequestAddinShmemSpace(sg_findings_shmem_size());
-	RequestNamedLWLockTranche("safeguard", 1);
-}
-
 static void
 init_shared(void)
 {
 	memset(sg_shared, 0, sizeof(SgShared));
-	sg_shared->lock = &(GetNamedLWLockTranche("safeguard"))->lock;
+	sg_shared->lock = sg_lock(SG_LOCK_FINDINGS);
 	for (int i = 0; i < SG_NUM_RULES; i++)
 	{
 		pg_atomic_init_u64(&sg_shared->seen[i], 0);
@@ -79,28 +73,12 @@ init_shared(void)
 	pg_atomic_init_u64(&sg_shared->unjudged, 0);
 }
 
-static void
-write_at_shutdown(int code, Datum arg)
-{
-	/* what a crash leaves in shared memory is not to be trusted */
-	if (code == 0)
-		sg_persist_write();
-}
-
-/*
- * Create or attach; the process that starts the server reads the statistics
- * file, and writes it when the server stops.
- */
 void
-sg_findings_shmem_startup(void)
+sg_findings_startup(void)
 {
 	HASHCTL		ctl = {0};
 	bool		found;
 
-	sg_shared = NULL;
-	sg_finding_table = NULL;
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	sg_shared = ShmemInitStruct("safeguard", sizeof(SgShared), &found);
 	if (!found)
 		init_shared();
@@ -109,12 +87,12 @@ sg_findings_shmem_startup(void)
 	sg_finding_table = ShmemInitHash("safeguard findings",
 									 sg_max_findings, sg_max_findings, &ctl,
 									 HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
-	LWLockRelease(AddinShmemInitLock);
+}
 
-	if (!IsUnderPostmaster)
-		on_shmem_exit(write_at_shutdown, (Datum) 0);
-	if (!found)
-		sg_persist_read();
+bool
+sg_has_shmem(void)
+{
+	return sg_shared != NULL;
 }
 
 /* ---------------- making an entry ---------------- */

@@ -44,6 +44,7 @@ typedef struct SgFindingEntry
 	int64		rejected;		/* of these, rejected */
 	TimestampTz first_seen;
 	TimestampTz last_seen;
+	char		rule[NAMEDATALEN];	/* its name, filled for the file only */
 	char		database[NAMEDATALEN];	/* names as last seen */
 	char		role[NAMEDATALEN];
 	char		schema[NAMEDATALEN];
@@ -55,11 +56,18 @@ typedef struct SgFindingEntry
 	char		hint[SG_FINDING_HINT];
 } SgFindingEntry;
 
+/* Counters of a rule in the statistics file. */
+typedef struct SgRuleItem
+{
+	char		name[NAMEDATALEN];
+	uint64		seen;
+	uint64		rejected;
+} SgRuleItem;
+
 /* The fixed part of our shared memory. */
 typedef struct SgShared
 {
 	LWLock	   *lock;			/* guards the table and the plain fields */
-	uint64		system_id;		/* of the cluster, for the statistics file */
 	pg_atomic_uint64 seen[SG_NUM_RULES];
 	pg_atomic_uint64 rejected[SG_NUM_RULES];
 	pg_atomic_uint64 evicted;	/* findings dropped for want of room */

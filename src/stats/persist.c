@@ -1,16 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * persist.c
- *		The statistics file: findings and counters across a restart.
+ *		The statistics file: figures across a restart.
  *
- * Written by the process that started the server when it stops, read by it
- * when it starts; then nobody else is attached to our shared memory, so no
- * lock is taken (the postmaster could not take one).  Trouble with the file is
- * logged and costs the figures, never the start or the stop.
+ * The collector writes it now and then, and the process that started the
+ * server when it stops; the same process reads it when the server starts.
+ * Trouble with the file is logged and costs the figures, never the start or
+ * the stop.
  *
- * The file: SgFileHeader, the rules with their counters by name (so that a
- * version with other rules can read it), the findings, the upserts, and a CRC
- * of all that.
+ * The file: SgFileHeader, then for each area SgFileSection and its items, then
+ * a CRC of all that.  Written by the same kind of machine that reads it.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -18,45 +17,46 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/xlog.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
+#include "utils/memutils.h"
 
-#include "stats/findings.h"
-#include "stats/upserts.h"
+#include "safeguard.h"
+#include "stats/area.h"
 
 #define STAT_FILE			PGSTAT_STAT_PERMANENT_DIRECTORY "/safeguard.stat"
 #define STAT_FILE_NEW		STAT_FILE ".tmp"
 #define STAT_FILE_DAMAGED	STAT_FILE ".damaged"
+#define STAT_FILE_FOREIGN	STAT_FILE ".foreign"
 
 #define FILE_MAGIC			0x53474631	/* "SGF1" */
-#define FILE_VERSION		2
-/* more rules than there will ever be: a limit for a damaged number */
-#define FILE_MAX_RULES		1024
+#define FILE_VERSION		3
+/* more areas than there will ever be: a limit for a damaged number */
+#define FILE_MAX_SECTIONS	1024
 
 typedef struct SgFileHeader
 {
 	uint32		magic;
-	uint32		version;		/* of the layout */
+	uint32		version;		/* of the layout of the file */
 	uint64		system_id;		/* of the cluster that has written it */
-	uint32		entry_size;		/* sizeof(SgFindingEntry) there */
-	uint32		nrules;
-	uint32		nentries;
-	uint32		nupserts;
-	uint64		evicted;
-	uint64		unjudged;
-	uint64		upsert_size;	/* sizeof(SgUpsertEntry) there */
+	uint32		nsections;
+	uint32		padding;
 } SgFileHeader;
 
-typedef struct SgFileRule
+typedef struct SgFileSection
 {
-	char		name[NAMEDATALEN];
-	uint64		seen;
-	uint64		rejected;
-} SgFileRule;
+	char		name[NAMEDATALEN];	/* of the area */
+	uint32		version;		/* of its items */
+	uint32		padding;
+	uint64		item_size;
+	uint64		nitems;
+} SgFileSection;
 
 /* A file being written or read, with the CRC of what has passed. */
 typedef struct SgFile
@@ -71,7 +71,7 @@ typedef struct SgFile
 static void
 put(SgFile *f, const void *data, Size size)
 {
-	if (f->failed)
+	if (f->failed || size == 0)
 		return;
 	COMP_CRC32C(f->crc, data, size);
 	if (fwrite(data, size, 1, f->file) != 1)
@@ -79,77 +79,81 @@ put(SgFile *f, const void *data, Size size)
 }
 
 static void
-put_all(SgFile *f)
+put_area(SgFile *f, const SgArea *area, bool alone)
+{
+	SgFileSection section = {0};
+	void	   *items = (*area->snapshot) (&section.nitems, alone);
+
+	if (items == NULL)
+		section.nitems = 0;
+	strlcpy(section.name, area->name, sizeof(section.name));
+	section.version = area->version;
+	section.item_size = area->item_size;
+	put(f, &section, sizeof(section));
+	for (uint64 i = 0; i < section.nitems; i++)
+		put(f, (char *) items + i * area->item_size, area->item_size);
+	if (items != NULL)
+		pfree(items);
+}
+
+static void
+put_all(SgFile *f, bool alone)
 {
 	SgFileHeader header = {0};
-	HASH_SEQ_STATUS seq;
-	SgFindingEntry *entry;
-	SgUpsertEntry *upsert;
 	pg_crc32c	crc;
 
 	header.magic = FILE_MAGIC;
 	header.version = FILE_VERSION;
-	header.system_id = sg_shared->system_id;
-	header.entry_size = sizeof(SgFindingEntry);
-	header.nrules = SG_NUM_RULES;
-	header.nentries = hash_get_num_entries(sg_finding_table);
-	header.evicted = pg_atomic_read_u64(&sg_shared->evicted);
-	header.unjudged = pg_atomic_read_u64(&sg_shared->unjudged);
-	header.nupserts = hash_get_num_entries(sg_upsert_table);
-	header.upsert_size = sizeof(SgUpsertEntry);
-	put(f, &header, sizeof(header));
-
-	for (int i = 0; i < SG_NUM_RULES; i++)
+	header.system_id = GetSystemIdentifier();
+	for (int i = 0; i < sg_num_areas; i++)
 	{
-		SgFileRule	rule = {0};
-
-		strlcpy(rule.name, sg_rules[i].name, sizeof(rule.name));
-		rule.seen = pg_atomic_read_u64(&sg_shared->seen[i]);
-		rule.rejected = pg_atomic_read_u64(&sg_shared->rejected[i]);
-		put(f, &rule, sizeof(rule));
+		if (sg_areas[i].item_size > 0)
+			header.nsections++;
 	}
-
-	hash_seq_init(&seq, sg_finding_table);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-		put(f, entry, sizeof(*entry));
-	hash_seq_init(&seq, sg_upsert_table);
-	while ((upsert = hash_seq_search(&seq)) != NULL)
-		put(f, upsert, sizeof(*upsert));
-
+	put(f, &header, sizeof(header));
+	for (int i = 0; i < sg_num_areas; i++)
+	{
+		if (sg_areas[i].item_size > 0)
+			put_area(f, &sg_areas[i], alone);
+	}
 	FIN_CRC32C(f->crc);
 	crc = f->crc;
 	if (!f->failed && fwrite(&crc, sizeof(crc), 1, f->file) != 1)
 		f->failed = true;
 }
 
+static void
+report_unwritten(void)
+{
+	ereport(LOG,
+			errcode_for_file_access(),
+			errmsg("could not write file \"%s\": %m", STAT_FILE_NEW));
+}
+
 /*
- * Write the file, replacing an older one only when the new one is complete.
- * Nobody else may be using our shared memory.
+ * Write the file, replacing the older one only when the new one is complete
+ * and safe on disk.  "alone" says that nobody else is attached to our shared
+ * memory; otherwise the caller must be a process that may take locks, and
+ * only one may call this at a time.  Never raises on purpose.
  */
 void
-sg_persist_write(void)
+sg_persist_write(bool alone)
 {
 	SgFile		f = {0};
 
-	if (sg_shared == NULL || sg_finding_table == NULL ||
-		sg_upsert_table == NULL)
+	if (!sg_has_shmem())
 		return;
-
 	f.file = AllocateFile(STAT_FILE_NEW, PG_BINARY_W);
 	if (f.file == NULL)
 	{
-		ereport(LOG,
-				errcode_for_file_access(),
-				errmsg("could not write file \"%s\": %m", STAT_FILE_NEW));
+		report_unwritten();
 		return;
 	}
 	INIT_CRC32C(f.crc);
-	put_all(&f);
+	put_all(&f, alone);
 	if (FreeFile(f.file) != 0 || f.failed)
 	{
-		ereport(LOG,
-				errcode_for_file_access(),
-				errmsg("could not write file \"%s\": %m", STAT_FILE_NEW));
+		report_unwritten();
 		unlink(STAT_FILE_NEW);
 		return;
 	}
@@ -161,113 +165,121 @@ sg_persist_write(void)
 static bool
 get(SgFile *f, void *data, Size size)
 {
+	if (size == 0)
+		return true;
 	if (fread(data, size, 1, f->file) != 1)
 		return false;
 	COMP_CRC32C(f->crc, data, size);
 	return true;
 }
 
-/*
- * Check the whole file before anything of it is believed.  Returns what is
- * wrong with it, or NULL and the header.
- */
-static const char *
-check_file(SgFile *f, SgFileHeader *header)
+static bool
+skip(SgFile *f, uint64 size)
 {
-	pg_crc32c	stored;
 	char		buffer[4096];
-	uint64		rest;
 
-	INIT_CRC32C(f->crc);
-	if (!get(f, header, sizeof(*header)))
-		return "it is too short";
-	if (header->magic != FILE_MAGIC)
-		return "it is not a statistics file of safeguard";
-	if (header->version != FILE_VERSION ||
-		header->entry_size != sizeof(SgFindingEntry) ||
-		header->upsert_size != sizeof(SgUpsertEntry))
-		return "it has been written by another version";
-	if (header->system_id != sg_shared->system_id)
-		return "it comes from another database cluster";
-	if (header->nrules > FILE_MAX_RULES)
-		return "its number of rules is impossible";
-
-	rest = (uint64) header->nrules * sizeof(SgFileRule) +
-		(uint64) header->nentries * sizeof(SgFindingEntry) +
-		(uint64) header->nupserts * sizeof(SgUpsertEntry);
-	while (rest > 0)
+	while (size > 0)
 	{
-		Size		piece = Min(rest, sizeof(buffer));
+		Size		piece = Min(size, sizeof(buffer));
 
 		if (!get(f, buffer, piece))
+			return false;
+		size -= piece;
+	}
+	return true;
+}
+
+/*
+ * Check the whole file before anything of it is believed.  Returns what is
+ * wrong with it, or NULL.
+ */
+static const char *
+check_file(SgFile *f, bool *foreign)
+{
+	SgFileHeader header;
+	pg_crc32c	stored;
+
+	INIT_CRC32C(f->crc);
+	if (!get(f, &header, sizeof(header)))
+		return "it is too short";
+	if (header.magic != FILE_MAGIC)
+		return "it is not a statistics file of safeguard";
+	if (header.version != FILE_VERSION)
+		return "it has been written by another version";
+	if (header.nsections > FILE_MAX_SECTIONS)
+		return "its number of sections is impossible";
+	for (uint32 i = 0; i < header.nsections; i++)
+	{
+		SgFileSection section;
+
+		if (!get(f, &section, sizeof(section)))
 			return "it is too short";
-		rest -= piece;
+		if (section.item_size > MaxAllocSize ||
+			section.nitems > PG_INT32_MAX)
+			return "the size of a section is impossible";
+		if (!skip(f, section.item_size * section.nitems))
+			return "it is too short";
 	}
 	FIN_CRC32C(f->crc);
 	if (fread(&stored, sizeof(stored), 1, f->file) != 1)
 		return "it is too short";
 	if (!EQ_CRC32C(stored, f->crc))
 		return "its checksum does not match";
+	if (header.system_id != GetSystemIdentifier())
+	{
+		*foreign = true;
+		return "it comes from another database cluster";
+	}
 	return NULL;
 }
 
-static void
-terminate_strings(SgFindingEntry *entry)
+static const SgArea *
+area_of(const SgFileSection *section)
 {
-#define TERMINATE(field) (entry->field[sizeof(entry->field) - 1] = '\0')
-	TERMINATE(database);
-	TERMINATE(role);
-	TERMINATE(schema);
-	TERMINATE(relation);
-	TERMINATE(application);
-	TERMINATE(client);
-	TERMINATE(query);
-	TERMINATE(message);
-	TERMINATE(hint);
-#undef TERMINATE
+	for (int i = 0; i < sg_num_areas; i++)
+	{
+		if (sg_areas[i].item_size > 0 &&
+			strncmp(section->name, sg_areas[i].name, NAMEDATALEN) == 0)
+			return &sg_areas[i];
+	}
+	return NULL;
 }
 
 /*
- * Take over one entry, whose rule number is the one of the file.
+ * Take over one section.  Returns false if the rest cannot be read.
  */
-static void
-take_entry(SgFindingEntry *entry, const int *rule_ids, uint32 nrules)
+static bool
+take_section(SgFile *f)
 {
-	SgFindingEntry *stored;
+	SgFileSection section;
+	const SgArea *area;
+	uint64		size;
+	void	   *items;
+	bool		ok;
 
-	if (entry->key.rule < 0 || entry->key.rule >= nrules ||
-		rule_ids[entry->key.rule] < 0 ||
-		entry->key.level < SG_LEVEL_OFF || entry->key.level > SG_LEVEL_ERROR)
-		return;
-	entry->key.rule = rule_ids[entry->key.rule];
-	terminate_strings(entry);
-
-	if (hash_get_num_entries(sg_finding_table) >= sg_max_findings)
-		stored = NULL;
-	else
-		stored = hash_search(sg_finding_table, &entry->key, HASH_ENTER_NULL,
-							 NULL);
-	if (stored == NULL)
-		pg_atomic_fetch_add_u64(&sg_shared->evicted, 1);
-	else
-		memcpy(stored, entry, sizeof(*entry));
-}
-
-static void
-take_upsert(SgUpsertEntry *entry)
-{
-	SgUpsertEntry *stored;
-
-	if (entry->nkeys < 0 || entry->nkeys > INDEX_MAX_KEYS ||
-		hash_get_num_entries(sg_upsert_table) >= sg_max_upserts)
-		return;
-	entry->exprs[sizeof(entry->exprs) - 1] = '\0';
-	entry->statement[sizeof(entry->statement) - 1] = '\0';
-	stored = hash_search(sg_upsert_table, &entry->key, HASH_ENTER_NULL, NULL);
-	if (stored == NULL)
-		return;
-	memcpy(stored, entry, sizeof(*entry));
-	SpinLockInit(&stored->mutex);
+	if (!get(f, &section, sizeof(section)))
+		return false;
+	size = section.item_size * section.nitems;
+	area = area_of(&section);
+	if (area == NULL || area->version != section.version ||
+		area->item_size != section.item_size)
+	{
+		section.name[NAMEDATALEN - 1] = '\0';
+		ereport(LOG,
+				errmsg("ignoring section \"%s\" of file \"%s\": it has been written by another version",
+					   section.name, STAT_FILE));
+		return skip(f, size);
+	}
+	if (size == 0)
+		return true;
+	items = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	if (items == NULL)
+		return skip(f, size);
+	ok = get(f, items, size);
+	if (ok)
+		(*area->restore) (items, section.nitems);
+	pfree(items);
+	return ok;
 }
 
 /*
@@ -277,51 +289,35 @@ static void
 take_file(SgFile *f)
 {
 	SgFileHeader header;
-	int			rule_ids[FILE_MAX_RULES];
 
-	if (!get(f, &header, sizeof(header)) || header.nrules > FILE_MAX_RULES)
+	if (!get(f, &header, sizeof(header)))
 		return;
-	pg_atomic_write_u64(&sg_shared->evicted, header.evicted);
-	pg_atomic_write_u64(&sg_shared->unjudged, header.unjudged);
-
-	for (uint32 i = 0; i < header.nrules; i++)
+	for (uint32 i = 0; i < header.nsections; i++)
 	{
-		SgFileRule	rule;
-
-		if (!get(f, &rule, sizeof(rule)))
+		if (!take_section(f))
 			return;
-		rule.name[NAMEDATALEN - 1] = '\0';
-		rule_ids[i] = sg_rule_by_name(rule.name);
-		if (rule_ids[i] < 0)
-			continue;
-		pg_atomic_write_u64(&sg_shared->seen[rule_ids[i]], rule.seen);
-		pg_atomic_write_u64(&sg_shared->rejected[rule_ids[i]], rule.rejected);
-	}
-	for (uint32 i = 0; i < header.nentries; i++)
-	{
-		SgFindingEntry entry;
-
-		if (!get(f, &entry, sizeof(entry)))
-			return;
-		take_entry(&entry, rule_ids, header.nrules);
-	}
-	for (uint32 i = 0; i < header.nupserts; i++)
-	{
-		SgUpsertEntry entry;
-
-		if (!get(f, &entry, sizeof(entry)))
-			return;
-		take_upsert(&entry);
 	}
 }
 
 static void
-set_aside(const char *reason)
+set_aside(const char *reason, const char *aside)
 {
 	ereport(LOG,
 			errmsg("ignoring file \"%s\": %s", STAT_FILE, reason),
-			errdetail("It is renamed to \"%s\".", STAT_FILE_DAMAGED));
-	(void) durable_rename(STAT_FILE, STAT_FILE_DAMAGED, LOG);
+			errdetail("It is renamed to \"%s\".", aside));
+	(void) durable_rename(STAT_FILE, aside, LOG);
+}
+
+/*
+ * Does this server start from a copy?  pg_basebackup and pg_rewind leave a
+ * backup label, and our file is among what they have copied.
+ */
+static bool
+starts_from_backup(void)
+{
+	struct stat st;
+
+	return stat("backup_label", &st) == 0;
 }
 
 /*
@@ -333,10 +329,8 @@ void
 sg_persist_read(void)
 {
 	SgFile		f = {0};
-	SgFileHeader header;
 	const char *problem;
-
-	sg_shared->system_id = GetSystemIdentifier();
+	bool		foreign = false;
 
 	f.file = AllocateFile(STAT_FILE, PG_BINARY_R);
 	if (f.file == NULL)
@@ -347,10 +341,15 @@ sg_persist_read(void)
 					errmsg("could not read file \"%s\": %m", STAT_FILE));
 		return;
 	}
-	problem = check_file(&f, &header);
+	problem = check_file(&f, &foreign);
+	if (problem == NULL && starts_from_backup())
+	{
+		foreign = true;
+		problem = "it came with a backup";
+	}
 	if (problem == NULL && fseek(f.file, 0, SEEK_SET) == 0)
 		take_file(&f);
 	FreeFile(f.file);
 	if (problem != NULL)
-		set_aside(problem);
+		set_aside(problem, foreign ? STAT_FILE_FOREIGN : STAT_FILE_DAMAGED);
 }

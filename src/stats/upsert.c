@@ -23,6 +23,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "stats/area.h"
 #include "upsert/upsert.h"
 
 /* registers, or single hashes, that are merged under one spinlock */
@@ -39,35 +40,22 @@ static LWLock *upsert_lock = NULL;
 /* ---------------- shared memory ---------------- */
 
 Size
-sg_upserts_shmem_size(void)
+sg_upserts_size(void)
 {
 	return hash_estimate_size(sg_max_upserts, sizeof(SgUpsertEntry));
 }
 
 void
-sg_upserts_shmem_request(void)
-{
-	RequestAddinShmemSpace(sg_upserts_shmem_size());
-	RequestNamedLWLockTranche("safeguard upserts", 1);
-}
-
-/*
- * Create or attach.  The statistics file, which fills the table, is read
- * after this.
- */
-void
-sg_upserts_shmem_startup(void)
+sg_upserts_startup(void)
 {
 	HASHCTL		ctl = {0};
 
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	ctl.keysize = sizeof(SgUpsertKey);
 	ctl.entrysize = sizeof(SgUpsertEntry);
 	sg_upsert_table = ShmemInitHash("safeguard upserts",
 									sg_max_upserts, sg_max_upserts, &ctl,
 									HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
-	upsert_lock = &(GetNamedLWLockTranche("safeguard upserts"))->lock;
-	LWLockRelease(AddinShmemInitLock);
+	upsert_lock = sg_lock(SG_LOCK_UPSERTS);
 }
 
 /* ---------------- counting ---------------- */
@@ -280,29 +268,31 @@ sg_upserts_count(const SgTracker *tracker, QueryDesc *queryDesc)
 
 /* ---------------- reading ---------------- */
 
-/*
- * Copies of the entries of this database, of one table or (InvalidOid) of
- * all: list of SgUpsertEntry in the current memory context.
- */
-List *
-sg_upserts_of(Oid relid)
+static SgUpsertEntry *
+room_for_copies(int flags)
 {
-	List	   *result = NIL;
-	SgUpsertEntry *copy;
-	SgUpsertEntry *entry;
+	/* made before the lock is taken; pages that are not used cost nothing */
+	return palloc_extended(sg_max_upserts * sizeof(SgUpsertEntry),
+						   MCXT_ALLOC_HUGE | flags);
+}
+
+/*
+ * Copy the entries of a database (InvalidOid: all) and a table (InvalidOid:
+ * all) to "copy", which has room for sg_max_upserts.  Caller must hold the
+ * lock.  Returns how many.
+ */
+static int
+copy_entries(SgUpsertEntry *copy, Oid dbid, Oid relid)
+{
 	HASH_SEQ_STATUS seq;
+	SgUpsertEntry *entry;
 	int			n = 0;
 
-	if (sg_upsert_table == NULL)
-		return NIL;
-	/* made before the lock is taken; pages that are not used cost nothing */
-	copy = palloc_extended(sg_max_upserts * sizeof(SgUpsertEntry),
-						   MCXT_ALLOC_HUGE);
-	LWLockAcquire(upsert_lock, LW_SHARED);
 	hash_seq_init(&seq, sg_upsert_table);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
-		if (entry->key.dbid != MyDatabaseId || n >= sg_max_upserts ||
+		if (n >= sg_max_upserts ||
+			(OidIsValid(dbid) && entry->key.dbid != dbid) ||
 			(OidIsValid(relid) && entry->key.relid != relid))
 			continue;
 		/* figures that belong together; the sketch needs no such care */
@@ -312,10 +302,70 @@ sg_upserts_of(Oid relid)
 		memcpy(copy[n].registers, entry->registers, SG_SKETCH_REGISTERS);
 		n++;
 	}
+	return n;
+}
+
+/*
+ * Copies of the entries of this database, of one table or (InvalidOid) of
+ * all: list of SgUpsertEntry in the current memory context.
+ */
+List *
+sg_upserts_of(Oid relid)
+{
+	List	   *result = NIL;
+	SgUpsertEntry *copy;
+	int			n;
+
+	if (sg_upsert_table == NULL)
+		return NIL;
+	copy = room_for_copies(0);
+	LWLockAcquire(upsert_lock, LW_SHARED);
+	n = copy_entries(copy, MyDatabaseId, relid);
 	LWLockRelease(upsert_lock);
 	for (int i = 0; i < n; i++)
 		result = lappend(result, &copy[i]);
 	return result;
+}
+
+/* ---------------- the statistics file ---------------- */
+
+void *
+sg_upserts_snapshot(uint64 *nitems, bool alone)
+{
+	SgUpsertEntry *copy = room_for_copies(MCXT_ALLOC_NO_OOM);
+
+	if (copy == NULL)
+		return NULL;
+	if (!alone)
+		LWLockAcquire(upsert_lock, LW_SHARED);
+	*nitems = copy_entries(copy, InvalidOid, InvalidOid);
+	if (!alone)
+		LWLockRelease(upsert_lock);
+	return copy;
+}
+
+static void
+restore_one(SgUpsertEntry *entry)
+{
+	SgUpsertEntry *stored;
+
+	if (entry->nkeys < 0 || entry->nkeys > INDEX_MAX_KEYS ||
+		hash_get_num_entries(sg_upsert_table) >= sg_max_upserts)
+		return;
+	entry->exprs[sizeof(entry->exprs) - 1] = '\0';
+	entry->statement[sizeof(entry->statement) - 1] = '\0';
+	stored = hash_search(sg_upsert_table, &entry->key, HASH_ENTER_NULL, NULL);
+	if (stored == NULL)
+		return;
+	memcpy(stored, entry, sizeof(*entry));
+	SpinLockInit(&stored->mutex);
+}
+
+void
+sg_upserts_restore(void *items, uint64 nitems)
+{
+	for (uint64 i = 0; i < nitems; i++)
+		restore_one((SgUpsertEntry *) items + i);
 }
 
 /*

@@ -108,12 +108,7 @@ sg_upsert_stats(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *lc;
 
-	if (sg_upsert_table == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("safeguard must be loaded via \"shared_preload_libraries\""),
-				errdetail("Upserts are counted in shared memory, which is only there when the server has started with safeguard."),
-				errhint("Add safeguard to \"shared_preload_libraries\" and restart the server."));
+	sg_require_shmem();
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, sg_upserts_of(InvalidOid))
 	{

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "stats/area.h"
 #include "stats/findings.h"
 
 #define RULES_COLUMNS		8
@@ -28,19 +29,20 @@
 PG_FUNCTION_INFO_V1(sg_rules_view);
 PG_FUNCTION_INFO_V1(sg_findings_view);
 PG_FUNCTION_INFO_V1(sg_findings_reset);
+PG_FUNCTION_INFO_V1(sg_stats_reset);
 
 /*
  * Raise the error of a function that has nothing to show without shared
  * memory.
  */
-static void
-require_shared_memory(void)
+void
+sg_require_shmem(void)
 {
-	if (sg_shared == NULL)
+	if (!sg_has_shmem())
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("safeguard must be loaded via \"shared_preload_libraries\""),
-				errdetail("Findings are counted in shared memory, which is only there when the server has started with safeguard."),
+				errdetail("Figures are counted in shared memory, which is only there when the server has started with safeguard."),
 				errhint("Add safeguard to \"shared_preload_libraries\" and restart the server."));
 }
 
@@ -214,7 +216,7 @@ sg_findings_view(PG_FUNCTION_ARGS)
 	SgFindingEntry *entries;
 	int			nentries;
 
-	require_shared_memory();
+	sg_require_shmem();
 	InitMaterializedSRF(fcinfo, 0);
 	entries = copy_visible_entries(&nentries);
 	for (int i = 0; i < nentries; i++)
@@ -224,16 +226,14 @@ sg_findings_view(PG_FUNCTION_ARGS)
 }
 
 /*
- * Forget all findings and set the counters of the rules to zero.  Who may do
- * so is a matter of EXECUTE.
+ * Forget all findings, and the counters of the rules.
  */
-Datum
-sg_findings_reset(PG_FUNCTION_ARGS)
+void
+sg_findings_forget(void)
 {
 	HASH_SEQ_STATUS seq;
 	SgFindingEntry *entry;
 
-	require_shared_memory();
 	LWLockAcquire(sg_shared->lock, LW_EXCLUSIVE);
 	hash_seq_init(&seq, sg_finding_table);
 	while ((entry = hash_seq_search(&seq)) != NULL)
@@ -245,5 +245,23 @@ sg_findings_reset(PG_FUNCTION_ARGS)
 	}
 	pg_atomic_write_u64(&sg_shared->evicted, 0);
 	LWLockRelease(sg_shared->lock);
+}
+
+Datum
+sg_findings_reset(PG_FUNCTION_ARGS)
+{
+	sg_require_shmem();
+	sg_findings_forget();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Forget all figures of the cluster, findings included.
+ */
+Datum
+sg_stats_reset(PG_FUNCTION_ARGS)
+{
+	sg_require_shmem();
+	sg_shmem_reset();
 	PG_RETURN_VOID();
 }

@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * areas.c
+ *		The table of areas, and shared memory for all of them.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#include "safeguard.h"
+#include "stats/area.h"
+#include "stats/findings.h"
+#include "stats/upserts.h"
+
+#define TRANCHE	"safeguard"
+
+/* In the order in which they are set up, written and read. */
+const SgArea sg_areas[] = {
+	{
+		.name = "findings", .version = 3, .item_size = sizeof(SgFindingEntry),
+		.size = sg_findings_size, .startup = sg_findings_startup,
+		.snapshot = sg_findings_snapshot, .restore = sg_findings_restore,
+		.reset = sg_findings_forget
+	},
+	{
+		.name = "rules", .version = 1, .item_size = sizeof(SgRuleItem),
+		.snapshot = sg_rules_snapshot, .restore = sg_rules_restore
+	},
+	{
+		.name = "upserts", .version = 3, .item_size = sizeof(SgUpsertEntry),
+		.size = sg_upserts_size, .startup = sg_upserts_startup,
+		.snapshot = sg_upserts_snapshot, .restore = sg_upserts_restore,
+		.reset = sg_upserts_reset
+	},
+};
+
+const int	sg_num_areas = lengthof(sg_areas);
+
+static LWLockPadded *locks = NULL;
+
+/*
+ * One of our locks; NULL without shared memory.
+ */
+LWLock *
+sg_lock(SgLockId id)
+{
+	return locks == NULL ? NULL : &locks[id].lock;
+}
+
+/*
+ * Bytes of shared memory that the present settings need.
+ */
+Size
+sg_shmem_size(void)
+{
+	Size		size = 0;
+
+	for (int i = 0; i < sg_num_areas; i++)
+	{
+		if (sg_areas[i].size != NULL)
+			size = add_size(size, MAXALIGN((*sg_areas[i].size) ()));
+	}
+	return size;
+}
+
+void
+sg_shmem_request(void)
+{
+	RequestAddinShmemSpace(sg_shmem_size());
+	RequestNamedLWLockTranche(TRANCHE, SG_NUM_LOCKS);
+}
+
+static void
+write_at_shutdown(int code, Datum arg)
+{
+	/* what a crash leaves in shared memory is not to be trusted */
+	if (code == 0)
+		sg_persist_write(true);
+}
+
+/*
+ * Create or attach; the process that starts the server reads the statistics
+ * file, and writes it when the server stops.
+ */
+void
+sg_shmem_startup(void)
+{
+	bool	   *initialised;
+	bool		found;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	initialised = ShmemInitStruct("safeguard areas", sizeof(bool), &found);
+	*initialised = true;
+	locks = GetNamedLWLockTranche(TRANCHE);
+	for (int i = 0; i < sg_num_areas; i++)
+	{
+		if (sg_areas[i].startup != NULL)
+			(*sg_areas[i].startup) ();
+	}
+	LWLockRelease(AddinShmemInitLock);
+
+	if (!IsUnderPostmaster)
+		on_shmem_exit(write_at_shutdown, (Datum) 0);
+	if (!found)
+		sg_persist_read();
+}
+
+/*
+ * Forget all figures.
+ */
+void
+sg_shmem_reset(void)
+{
+	for (int i = 0; i < sg_num_areas; i++)
+	{
+		if (sg_areas[i].reset != NULL)
+			(*sg_areas[i].reset) ();
+	}
+}
