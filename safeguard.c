@@ -30,6 +30,7 @@
 #include "utils/plancache.h"
 
 #include "safeguard.h"
+#include "review/rehearse.h"
 
 PG_MODULE_MAGIC;
 

@@ -32,6 +32,7 @@
 #include "utils/rls.h"
 
 #include "compat.h"
+#include "review/rehearse.h"
 #include "safeguard.h"
 
 /* ---------------- planning ---------------- */
@@ -454,9 +455,7 @@ sg_relation_is_exempt(Oid relid)
  * parameters, which are no sign of nesting.  To count levels in the executor
  * hooks would cost every statement of every session something, and could
  * not see what runs in no executor, such as deferred triggers at commit.
- *
- * What is rehearsed counts as sent by the client, wherever the rehearsal was
- * called.
+ * What is rehearsed counts as sent by the client, wherever that was called.
  */
 bool
 sg_is_top_level(void)

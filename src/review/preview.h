@@ -22,6 +22,7 @@
 #include "utils/typcache.h"
 
 #include "safeguard.h"
+#include "review/rehearse.h"
 #include "review/review.h"
 
 /* key values of a relation that are shown */

@@ -26,6 +26,7 @@
 
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "review/rehearse.h"
 
 #define LIMIT_HINT \
 	"Limit the wait, and try again when it was too short: SET lock_timeout = '2s';  "
