@@ -20,7 +20,6 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 
