@@ -39,6 +39,7 @@
 
 #include "compat.h"
 #include "safeguard.h"
+#include "review/rehearse.h"
 #include "stats/pool.h"
 #include "stats/queries.h"
 

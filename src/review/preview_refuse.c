@@ -249,6 +249,9 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 		case T_NotifyStmt:
 		case T_ListenStmt:
 		case T_UnlistenStmt:
+			return sg_refuse(refusal, tag,
+							 "Its effect begins when a transaction commits.",
+							 NULL);
 		case T_LoadStmt:
 		case T_CheckPointStmt:
 			return sg_refuse(refusal, tag, SG_NO_ROLLBACK, NULL);
@@ -338,6 +341,18 @@ sg_preview_refuse_statement(const SgScriptStatement *stmt)
 /* ---------------- while statements run ---------------- */
 
 /*
+ * NOTIFY and LISTEN do go with the subtransaction.  As statements of a script
+ * they are refused all the same, since nobody would see what they are for;
+ * but many a trigger notifies.
+ */
+static bool
+is_notification(const Node *stmt)
+{
+	return IsA(stmt, NotifyStmt) || IsA(stmt, ListenStmt) ||
+		IsA(stmt, UnlistenStmt);
+}
+
+/*
  * A utility command is about to run while a statement is rehearsed, whoever
  * has sent it.
  */
@@ -348,7 +363,8 @@ sg_rehearse_utility(const Node *stmt)
 
 	if (sg_rehearsal->current == NULL)
 		return;
-	if (refuse_utility(&refusal, unconstify(Node *, stmt)))
+	if (!is_notification(stmt) &&
+		refuse_utility(&refusal, unconstify(Node *, stmt)))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("safeguard.preview() cannot rehearse %s", refusal.what),
