@@ -225,11 +225,15 @@ typedef struct SgViolationEntry
 	int32		unused;
 } SgViolationEntry;
 
+/* entries; a violation of another constraint drives the rarest out */
+#define SG_MAX_VIOLATIONS	1000
+
 extern SgViolationEntry *sg_violations_collect(uint64 *nentries, bool alone);
 extern void sg_violation_callback(void *arg);
 extern void sg_violation_note(const ErrorData *edata);
 extern bool sg_violation_noted;
 extern void sg_violation_count(void);
+extern int	sg_violations_used(void);
 extern uint64 sg_violations_evicted(void);
 
 #endif							/* SG_QUERIES_H */

@@ -27,14 +27,11 @@
 #include "stats/area.h"
 #include "stats/queries.h"
 
-/* entries; a violation of another constraint drives the rarest out */
-#define MAX_VIOLATIONS	1000
-
 typedef struct SharedViolations
 {
 	pg_atomic_uint64 evicted;
 	int			nentries;
-	SgViolationEntry entry[MAX_VIOLATIONS];
+	SgViolationEntry entry[SG_MAX_VIOLATIONS];
 } SharedViolations;
 
 static SharedViolations *shared = NULL;
@@ -60,6 +57,20 @@ sg_violations_startup(void)
 		return;
 	memset(shared, 0, sizeof(*shared));
 	pg_atomic_init_u64(&shared->evicted, 0);
+}
+
+/*
+ * How many constraints have an entry.
+ */
+int
+sg_violations_used(void)
+{
+	int			used;
+
+	LWLockAcquire(sg_lock(SG_LOCK_VIOLATIONS), LW_SHARED);
+	used = shared->nentries;
+	LWLockRelease(sg_lock(SG_LOCK_VIOLATIONS));
+	return used;
 }
 
 uint64
@@ -128,9 +139,9 @@ make_room(void)
 {
 	SgViolationEntry *rarest = &shared->entry[0];
 
-	if (shared->nentries < MAX_VIOLATIONS)
+	if (shared->nentries < SG_MAX_VIOLATIONS)
 		return &shared->entry[shared->nentries++];
-	for (int i = 1; i < MAX_VIOLATIONS; i++)
+	for (int i = 1; i < SG_MAX_VIOLATIONS; i++)
 	{
 		SgViolationEntry *entry = &shared->entry[i];
 
@@ -200,7 +211,7 @@ sg_violations_snapshot(uint64 *nitems, bool alone)
 void
 sg_violations_restore(void *items, uint64 nitems)
 {
-	for (uint64 i = 0; i < nitems && i < MAX_VIOLATIONS; i++)
+	for (uint64 i = 0; i < nitems && i < SG_MAX_VIOLATIONS; i++)
 	{
 		SgViolationEntry *item = (SgViolationEntry *) items + i;
 
