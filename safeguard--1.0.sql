@@ -266,6 +266,129 @@ COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets 
 -- Pool
 --
 
+CREATE FUNCTION safeguard.pool_stats(
+    OUT ts timestamptz,
+    OUT pool_size int,
+    OUT available_connections int,
+    OUT active_connections int,
+    OUT idle_connections int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT total_acquisitions bigint,
+    OUT acquisition_failures bigint,
+    OUT avg_acquisition_ms float8,
+    OUT max_acquisition_ms float8,
+    OUT slow_queries bigint,
+    OUT utilization float8,
+    OUT timeouts bigint,
+    OUT exhaustion_events bigint,
+    OUT error_rate float8)
+RETURNS record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_pool_stats';
+COMMENT ON FUNCTION safeguard.pool_stats() IS 'the sessions of this server as a pool: how many there are, what they do, how many could not start; errors and refusals below log_min_messages are not seen';
+
+CREATE FUNCTION safeguard.pool_history(
+    since timestamptz DEFAULT NULL,
+    OUT ts timestamptz,
+    OUT pool_size int,
+    OUT available_connections int,
+    OUT active_connections int,
+    OUT idle_connections int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT total_acquisitions bigint,
+    OUT acquisition_failures bigint,
+    OUT avg_acquisition_ms float8,
+    OUT max_acquisition_ms float8,
+    OUT slow_queries bigint,
+    OUT utilization float8,
+    OUT timeouts bigint,
+    OUT exhaustion_events bigint,
+    OUT error_rate float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 1000
+AS 'MODULE_PATHNAME', 'sg_pool_history';
+COMMENT ON FUNCTION safeguard.pool_history(timestamptz) IS 'rows of the view safeguard.pool_history, all of them or those since a time';
+
+CREATE VIEW safeguard.pool_history AS
+    SELECT ts, pool_size, available_connections, active_connections, idle_connections,
+           idle_in_transaction, waiting, total_acquisitions, acquisition_failures,
+           avg_acquisition_ms, max_acquisition_ms, slow_queries, utilization,
+           timeouts, exhaustion_events, error_rate
+      FROM safeguard.pool_history();
+GRANT SELECT ON safeguard.pool_history TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_history IS 'what safeguard.pool_stats() would have said every sample_interval, the last history_size times';
+
+CREATE FUNCTION safeguard.pool_failures(
+    OUT reason text,
+    OUT count bigint,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 14
+AS 'MODULE_PATHNAME', 'sg_pool_failures';
+COMMENT ON FUNCTION safeguard.pool_failures() IS 'rows of the view safeguard.pool_failures';
+
+CREATE VIEW safeguard.pool_failures AS
+    SELECT reason, count, last_seen FROM safeguard.pool_failures();
+GRANT SELECT ON safeguard.pool_failures TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_failures IS 'clients that got no session, by reason; refusals below log_min_messages are not seen';
+
+CREATE FUNCTION safeguard.acquisition_histogram(
+    OUT le_ms float8,
+    OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 16
+AS 'MODULE_PATHNAME', 'sg_acquisition_histogram';
+COMMENT ON FUNCTION safeguard.acquisition_histogram() IS 'rows of the view safeguard.acquisition_histogram';
+
+CREATE VIEW safeguard.acquisition_histogram AS
+    SELECT le_ms, count FROM safeguard.acquisition_histogram();
+GRANT SELECT ON safeguard.acquisition_histogram TO PUBLIC;
+COMMENT ON VIEW safeguard.acquisition_histogram IS 'how many sessions have started in up to so many milliseconds, those of the smaller limits included';
+
+CREATE FUNCTION safeguard.pool_clients(
+    OUT database text,
+    OUT role text,
+    OUT application text,
+    OUT client text,
+    OUT total int,
+    OUT active int,
+    OUT idle int,
+    OUT idle_in_transaction int,
+    OUT waiting int,
+    OUT acquisitions bigint,
+    OUT longest_idle_in_transaction interval,
+    OUT longest_transaction interval)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_pool_clients';
+COMMENT ON FUNCTION safeguard.pool_clients() IS 'rows of the view safeguard.pool_clients';
+
+CREATE VIEW safeguard.pool_clients AS
+    SELECT database, role, application, client, total, active, idle,
+           idle_in_transaction, waiting, acquisitions,
+           longest_idle_in_transaction, longest_transaction
+      FROM safeguard.pool_clients();
+GRANT SELECT ON safeguard.pool_clients TO PUBLIC;
+COMMENT ON VIEW safeguard.pool_clients IS 'who holds sessions, and who has started them; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.connection_leaks(
+    threshold interval DEFAULT NULL,
+    OUT pid int,
+    OUT database name,
+    OUT role name,
+    OUT application text,
+    OUT client text,
+    OUT state text,
+    OUT held interval,
+    OUT transaction_age interval,
+    OUT last_query text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 10
+AS 'MODULE_PATHNAME', 'sg_connection_leaks';
+COMMENT ON FUNCTION safeguard.connection_leaks(interval) IS 'sessions that hold a connection without work for longer than threshold, or safeguard.leak_after; an ordinary role sees its own';
+
 --
 -- Queries
 --

@@ -20,8 +20,12 @@
  */
 #include "postgres.h"
 
-/* its headers need not be there: libpq-be.h keeps the places of its fields */
+/*
+ * Their headers need not be there: libpq-be.h keeps the places of the fields
+ * of a Port that can be told without them.
+ */
 #undef ENABLE_GSS
+#undef USE_OPENSSL
 
 #include "commands/trigger.h"
 #include "executor/executor.h"

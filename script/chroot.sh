@@ -96,13 +96,13 @@ sg_make_root()
 {
 	local suite=$1 version=$2 root=$3
 
-	[ ! -e "$root/.stamp-$version-2" ] || return 0
+	[ ! -e "$root/.stamp-$version-3" ] || return 0
 	sg_make_base "$suite" "$root" || return 1
 	sg_nsroot "$root" sh -ec "
 		apt-get -qq update
 		apt-get -qq -y install postgresql-$version
 		apt-get -qq -y install gcc make libc6-dev libipc-run-perl perl python3-minimal diffutils
-		for package in sqlsmith postgresql-$version-pgaudit \
+		for package in pgbouncer sqlsmith postgresql-$version-pgaudit \
 			postgresql-$version-plpgsql-check postgresql-$version-pg-hint-plan; do
 			! apt-cache show \$package >/dev/null 2>&1 ||
 				apt-get -qq -y install \$package
@@ -113,7 +113,7 @@ sg_make_root()
 		rm -f postgresql-server-dev-${version}_*.deb
 		apt-get clean
 		rm -rf /var/lib/apt/lists/*" >>"$root.log" 2>&1 || return 1
-	touch "$root/.stamp-$version-2"
+	touch "$root/.stamp-$version-3"
 }
 
 # The Debian release that has a server; 15 is this machine's own.

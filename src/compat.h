@@ -294,4 +294,49 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #include "nodes/queryjumble.h"
 #endif
 
+/*
+ * The i-th entry of the copy of the status array, from 1, or NULL.  16 looks
+ * them up by another name.
+ */
+#include "utils/backend_status.h"
+static inline const PgBackendStatus *
+sg_backend_status(int i)
+{
+#if PG_VERSION_NUM < 160000
+	LocalPgBackendStatus *entry = pgstat_fetch_stat_local_beentry(i);
+#else
+	LocalPgBackendStatus *entry = pgstat_get_local_beentry_by_index(i);
+#endif
+	return entry == NULL ? NULL : &entry->backendStatus;
+}
+
+/*
+ * Slots that not everybody may have; 16 added those of pg_use_reserved_connections.
+ */
+#include "postmaster/postmaster.h"
+#if PG_VERSION_NUM < 160000
+#define sg_reserved_slots() ReservedBackends
+#else
+#define sg_reserved_slots() (SuperuserReservedConnections + ReservedConnections)
+#endif
+
+/*
+ * When the client of this process has connected: 18 tells when it was accepted,
+ * before that the server notes when it started the process.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_session_began() MyStartTimestamp
+#else
+#include "tcop/backend_startup.h"
+#define sg_session_began() \
+	(conn_timing.socket_create != 0 ? conn_timing.socket_create : MyStartTimestamp)
+#endif
+
+/* 18 took the classes of wait events out of wait_event.h. */
+#if PG_VERSION_NUM < 180000
+#include "utils/wait_event.h"
+#else
+#include "utils/wait_classes.h"
+#endif
+
 #endif							/* SG_COMPAT_H */

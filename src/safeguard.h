@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "executor/execdesc.h"
 #include "fmgr.h"
+#include "libpq/pqcomm.h"
 #include "nodes/bitmapset.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
@@ -372,6 +373,7 @@ extern void sg_findings_count(const SgFinding *finding, SgLevel level,
 							  const char *message, const char *hint,
 							  const SgSource *source);
 extern void sg_copy_text(char *to, const char *from, Size size);
+extern void sg_copy_client(char *to, const SockAddr *addr, Size size);
 extern void sg_unjudged_count(const ErrorData *edata);
 
 /* ---------------- stats/persist.c ---------------- */

@@ -12,18 +12,33 @@ use warnings FATAL => 'all';
 
 use IO::Socket::UNIX;
 
-# Protocol->connect(host => socket folder, port =>, user =>, dbname =>)
-sub connect
+# a connection on which nothing has been said
+sub dial
 {
 	my ($class, %o) = @_;
 	my $socket =
 	  IO::Socket::UNIX->new(Peer => "$o{host}/.s.PGSQL.$o{port}")
 	  or die "cannot connect to $o{host}: $!";
-	my $self = bless { socket => $socket }, $class;
+	return bless { socket => $socket }, $class;
+}
 
+# the first message
+sub hello
+{
+	my ($self, %o) = @_;
 	my $body = pack 'N (Z*)* x', 196608, user => $o{user},
-	  database => $o{dbname};
-	syswrite $socket, pack('N', 4 + length $body) . $body;
+	  database => $o{dbname},
+	  application_name => $o{application} // '';
+	syswrite $self->{socket}, pack('N', 4 + length $body) . $body;
+	return $self;
+}
+
+# Protocol->connect(host => socket folder, port =>, user =>, dbname =>,
+# application =>)
+sub connect
+{
+	my ($class, %o) = @_;
+	my $self = $class->dial(%o)->hello(%o);
 	my $answer = $self->answer;
 	die "cannot log in: $answer->{error}{M}" if $answer->{error};
 	return $self;
@@ -50,11 +65,12 @@ sub _read
 }
 
 # Everything up to ReadyForQuery: { tag =>, error => { field => text },
-# notices => [ { field => text } ] }
+# notices => [ { field => text } ], rows => [ [ text ] ] }.  After a FATAL there
+# is none.
 sub answer
 {
 	my ($self) = @_;
-	my %answer = (notices => []);
+	my %answer = (notices => [], rows => []);
 
 	while (1)
 	{
@@ -65,6 +81,19 @@ sub answer
 			my %fields = map { /^(.)(.*)$/s ? ($1 => $2) : () } split /\0/, $body;
 			if ($type eq 'E') { $answer{error} = \%fields }
 			else { push @{ $answer{notices} }, \%fields }
+			return \%answer if $fields{V} eq 'FATAL';
+		}
+		elsif ($type eq 'D')
+		{
+			my ($n, @row) = unpack 'n', $body;
+			my $at = 2;
+			for (1 .. $n)
+			{
+				my $size = unpack 'l>', substr $body, $at, 4;
+				push @row, $size < 0 ? undef : substr $body, $at + 4, $size;
+				$at += 4 + ($size < 0 ? 0 : $size);
+			}
+			push @{ $answer{rows} }, \@row;
 		}
 		elsif ($type eq 'C') { ($answer{tag}) = unpack 'Z*', $body }
 		elsif ($type eq 'Z') { return \%answer }
@@ -76,6 +105,15 @@ sub query
 {
 	my ($self, $sql) = @_;
 	return $self->say(Q => "$sql\0")->answer;
+}
+
+# The rows of a query as psql -At prints them.
+sub rows
+{
+	my ($self, $sql) = @_;
+	my $answer = $self->query($sql);
+	die "$sql: $answer->{error}{M}" if $answer->{error};
+	return join "\n", map { join '|', map { $_ // '' } @$_ } @{ $answer->{rows} };
 }
 
 # Parse, and Sync

@@ -26,6 +26,7 @@ typedef enum SgLockId
 	SG_LOCK_VIOLATIONS,
 	SG_LOCK_WATCHED,
 	SG_LOCK_HISTORY,
+	SG_LOCK_CLIENTS,
 	SG_LOCK_FILE,				/* who writes the statistics file */
 	SG_NUM_LOCKS				/* keep last */
 } SgLockId;
@@ -117,5 +118,23 @@ extern void sg_violations_startup(void);
 extern void *sg_violations_snapshot(uint64 *nitems, bool alone);
 extern void sg_violations_restore(void *items, uint64 nitems);
 extern void sg_violations_reset(void);
+
+extern Size sg_acquisitions_size(void);
+extern void sg_acquisitions_startup(void);
+extern void *sg_acquisitions_snapshot(uint64 *nitems, bool alone);
+extern void sg_acquisitions_restore(void *items, uint64 nitems);
+extern void sg_acquisitions_reset(void);
+
+extern Size sg_clients_size(void);
+extern void sg_clients_startup(void);
+extern void *sg_clients_snapshot(uint64 *nitems, bool alone);
+extern void sg_clients_restore(void *items, uint64 nitems);
+extern void sg_clients_reset(void);
+
+extern Size sg_history_bytes(void);
+extern void sg_history_startup(void);
+extern void *sg_history_snapshot(uint64 *nitems, bool alone);
+extern void sg_history_restore(void *items, uint64 nitems);
+extern void sg_history_reset(void);
 
 #endif							/* SG_AREA_H */

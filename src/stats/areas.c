@@ -16,6 +16,7 @@
 #include "safeguard.h"
 #include "stats/area.h"
 #include "stats/findings.h"
+#include "stats/pool.h"
 #include "stats/queries.h"
 #include "stats/upserts.h"
 
@@ -56,6 +57,24 @@ const SgArea sg_areas[] = {
 		.size = sg_violations_size, .startup = sg_violations_startup,
 		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
 		.reset = sg_violations_reset
+	},
+	{
+		.name = "acquisitions", .version = 1, .item_size = sizeof(SgCountItem),
+		.size = sg_acquisitions_size, .startup = sg_acquisitions_startup,
+		.snapshot = sg_acquisitions_snapshot,
+		.restore = sg_acquisitions_restore, .reset = sg_acquisitions_reset
+	},
+	{
+		.name = "clients", .version = 1, .item_size = sizeof(SgClientEntry),
+		.size = sg_clients_size, .startup = sg_clients_startup,
+		.snapshot = sg_clients_snapshot, .restore = sg_clients_restore,
+		.reset = sg_clients_reset
+	},
+	{
+		.name = "history", .version = 1, .item_size = sizeof(SgPoolStats),
+		.size = sg_history_bytes, .startup = sg_history_startup,
+		.snapshot = sg_history_snapshot, .restore = sg_history_restore,
+		.reset = sg_history_reset
 	},
 };
 

@@ -112,19 +112,15 @@ sg_copy_text(char *to, const char *from, Size size)
 }
 
 /*
- * The client's address as pg_stat_activity shows it, "[local]" for a socket
- * of the same machine, empty for none.
+ * A client's address as pg_stat_activity shows it, "[local]" for a socket of
+ * the same machine, empty for none.
  */
-static void
-copy_client(char *to, Size size)
+void
+sg_copy_client(char *to, const SockAddr *addr, Size size)
 {
-	const SockAddr *addr;
 	char		host[NI_MAXHOST];
 
 	to[0] = '\0';
-	if (MyBEEntry == NULL)
-		return;
-	addr = (const SockAddr *) &MyBEEntry->st_clientaddr;
 	if (addr->addr.ss_family == AF_UNIX)
 		sg_copy_text(to, "[local]", size);
 	else if ((addr->addr.ss_family == AF_INET ||
@@ -161,7 +157,10 @@ fill_names(SgFindingEntry *entry, const SgFinding *finding)
 	sg_copy_text(entry->schema, schema, NAMEDATALEN);
 	sg_copy_text(entry->relation, relation, NAMEDATALEN);
 	sg_copy_text(entry->application, application_name, NAMEDATALEN);
-	copy_client(entry->client, sizeof(entry->client));
+	if (MyBEEntry != NULL)
+		sg_copy_client(entry->client,
+					   (const SockAddr *) &MyBEEntry->st_clientaddr,
+					   sizeof(entry->client));
 }
 
 /*
