@@ -211,7 +211,6 @@ is(figures_of('SELECT id FROM t WHERE id <= $1 ORDER BY id'), '1|0|20',
 # ---------------- errors, phase by phase ----------------
 
 reset_figures();
-my $none = qr/^ERROR|ERROR:/;
 fails('SELEC 1 FROM t', qr/syntax error/, 'parse');
 fails(q{SELECT 'unterminated}, qr/unterminated/, 'scan');
 fails('SELECT nothing FROM t WHERE id = 1', qr/does not exist/, 'analyse');
