@@ -211,7 +211,6 @@ is(figures_of('SELECT id FROM t WHERE id <= $1 ORDER BY id'), '1|0|20',
 # ---------------- errors, phase by phase ----------------
 
 reset_figures();
-my $none = qr/^ERROR|ERROR:/;
 fails('SELEC 1 FROM t', qr/syntax error/, 'parse');
 fails(q{SELECT 'unterminated}, qr/unterminated/, 'scan');
 fails('SELECT nothing FROM t WHERE id = 1', qr/does not exist/, 'analyse');
@@ -255,6 +254,46 @@ is(figures_of('SELECT v FROM t WHERE id = $1'), '1|0|1', 'the first of three wen
 is(figures_of('SELECT $1 / $2'), '1|1|0', 'the second failed');
 is(figures_of('SELECT id FROM t'), '||', 'and the third was not reached');
 
+# EXECUTE has a place in the message, what it executes another text
+reset_figures();
+fails(q{PREPARE q AS SELECT id FROM t WHERE v = $1 \; EXECUTE q(1) \; EXECUTE q(2 / 0)},
+	qr/division by zero/, 'a parameter of EXECUTE');
+fails(q{PREPARE r AS SELECT 1 / (id - $1) FROM t WHERE id = 7 \; EXECUTE r(1) \; EXECUTE r(7) \; SELECT 15},
+	qr/division by zero/, 'what EXECUTE executes');
+fails(q{PREPARE s AS INSERT INTO c VALUES ($1, 5000) \; EXECUTE s(8)}, qr/violates foreign key/,
+	'at the commit of EXECUTE');
+is(figures_of('EXECUTE q($1 / $2)'), '1|1|0', 'is an error of EXECUTE');
+is(figures_of('PREPARE q AS SELECT id FROM t WHERE v = $1', 'sum(calls), sum(errors)'),
+	'1|0', 'and not of what was prepared');
+is(figures_of('PREPARE r AS SELECT $2 / (id - $1) FROM t WHERE id = $3', 'sum(calls), sum(errors)'),
+	'2|1', 'is an error of what was prepared');
+is(figures_of('PREPARE s AS INSERT INTO c VALUES ($1, $2)', 'sum(calls), sum(errors)'),
+	'1|1', 'so is one at its commit');
+
+# what fails inside is an error of what the client has sent, and of its role
+reset_figures();
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION fails_inside() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+		$$ BEGIN RETURN (SELECT 16 / (v - v) FROM t WHERE id = 1); END $$;
+	CREATE FUNCTION misspelt() RETURNS int LANGUAGE plpgsql AS
+		$$ BEGIN RETURN (SELECT nothing FROM t); END $$});
+fails('SET ROLE regress_sg_one; SELECT fails_inside()', qr/division by zero/, 'inside');
+fails('SELECT misspelt()', qr/does not exist/, 'inside, in analysis');
+is(figures_of('SELECT fails_inside()', 'role, calls, errors'), 'regress_sg_one|1|1',
+	'an error inside of a function of another role');
+is(figures_of('SELECT misspelt()'), '1|1|0', 'an error in the analysis of what is inside');
+is($node->safe_psql('postgres', 'SELECT sum(errors) FROM safeguard.query_stats'), '2',
+	'and of nothing else');
+
+# what the log does not get is not seen, and does no harm
+reset_figures();
+fails(q{SET log_min_messages = 'panic'; SELECT 1 / (id - id) FROM t; SELECT count(*) FROM c;
+	RESET log_min_messages; SELECT 1 / (v - v) FROM t}, qr/division by zero/, 'not in the log');
+is(figures_of('SELECT $1 / (id - id) FROM t'), '||', 'an error that the log does not get');
+is(figures_of('SELECT count(*) FROM c'), '1|0|1', 'the next statement');
+is(figures_of('SELECT $1 / (v - v) FROM t'), '1|1|0', 'and the next error');
+
 # a statement that fails in a block, and what is sent to the failed block
 reset_figures();
 fails('BEGIN; SELECT 1 / (id - id) FROM t; SELECT 12; SELEC; ROLLBACK; SELECT 13 AS a',
@@ -286,6 +325,34 @@ is(figures_of('DO $1'), '1|0|0', 'a caught error is no error of the statement');
 is($node->safe_psql('postgres',
 		q{SELECT relation, constraint_name, kind, count FROM safeguard.constraint_violations}),
 	'public.t|t_pkey|unique|3', 'but the violations count');
+
+# all kinds of violations, and no more than there is room for
+reset_figures();
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE kinds (a int NOT NULL, b int CHECK (b > 0), c int UNIQUE DEFERRABLE INITIALLY DEFERRED,
+		d int4range, EXCLUDE USING gist (d WITH &&))});
+fails("INSERT INTO kinds VALUES $_", qr/violates/, "violation: $_")
+  for '(NULL, 1)', '(1, 0)', '(1, 1, 1), (1, 1, 1)', q{(1, 1, 1, '[1,3]'), (1, 1, 2, '[2,5]')};
+fails('COPY kinds FROM STDIN;' . "\nx\n\\.\n", qr/invalid input/, 'no violation');
+fails('COPY kinds FROM STDIN (FORMAT csv);' . "\n,1,1,\n\\.\n", qr/violates/, 'violation of COPY');
+is($node->safe_psql('postgres',
+		q{SELECT constraint_name, kind, count FROM safeguard.constraint_violations ORDER BY kind}),
+	join("\n", 'kinds_b_check|check|1', 'kinds_d_excl|exclusion|1', '|not null|2', 'kinds_c_key|unique|1'),
+	'violations by kind')
+  if $node->safe_psql('postgres', 'SHOW server_version_num') < 180000;
+$node->safe_psql(
+	'postgres', q{
+	DO $$ BEGIN
+		FOR i IN 1..1100 LOOP
+			BEGIN
+				RAISE unique_violation USING TABLE = 'made up', CONSTRAINT = i::text;
+			EXCEPTION WHEN unique_violation THEN NULL;
+			END;
+		END LOOP;
+	END $$});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.constraint_violations'),
+	'1000', 'there is room for so many');
 
 # extended protocol: Bind, Execute, Sync
 reset_figures();
