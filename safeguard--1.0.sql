@@ -355,6 +355,28 @@ AS 'MODULE_PATHNAME', 'sg_check_functions';
 COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
 
 --
+-- Migrations
+--
+
+CREATE FUNCTION safeguard.migration_history(
+    OUT tool text, OUT history_table text, OUT version text, OUT description text,
+    OUT applied_at timestamptz, OUT duration_ms float8, OUT success bool, OUT xid xid)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_history';
+COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read';
+
+CREATE VIEW safeguard.migration_history AS
+    SELECT h.tool, h.history_table, h.version, h.description, h.applied_at,
+           h.duration_ms, h.success,
+           NULL::bigint AS ddl_count, NULL::bigint AS rows_inserted,
+           NULL::bigint AS rows_updated, NULL::bigint AS rows_deleted,
+           NULL::bigint AS wal_bytes, NULL::float8 AS lock_wait_ms
+      FROM safeguard.migration_history() h;
+GRANT SELECT ON safeguard.migration_history TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, from their own tables';
+
+--
 -- Pool
 --
 

@@ -63,7 +63,8 @@ columns_fit(const SgTool *tool, TupleDesc desc)
 		{
 			Form_pg_attribute attr = TupleDescAttr(desc, i);
 
-			found = !attr->attisdropped &&
+			/* (no tool has generated columns, which a scan need not show) */
+			found = !attr->attisdropped && attr->attgenerated == '\0' &&
 				type_fits(column->type, attr->atttypid) &&
 				strcmp(NameStr(attr->attname), column->name) == 0;
 		}

@@ -104,7 +104,7 @@ const SgTool sg_tools[] = {
 	},
 	{
 		/* its log, for what has failed; what has succeeded is in changes */
-		.name = "Sqitch", .relation = "events", .sibling = "changes", .extra = true,
+		.name = "Sqitch", .relation = "events", .sibling = "dependencies", .extra = true,
 		.columns = {{"event", SG_TOOL_STRING}, {"change_id", SG_TOOL_STRING},
 			{"change", SG_TOOL_STRING}, {"project", SG_TOOL_STRING},
 			{"note", SG_TOOL_STRING}, {"committed_at", SG_TOOL_TIME},
