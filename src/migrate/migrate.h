@@ -31,7 +31,7 @@ typedef struct SgMigrationFigures
 	TimestampTz started_at;
 	double		duration_ms;
 	int			statements;		/* that have run */
-	int64		rows_changed;
+	int64		rows_changed;	/* -1: nobody has counted */
 	uint64		wal_bytes;
 } SgMigrationFigures;
 
@@ -73,13 +73,16 @@ extern void sg_migration_check_sum(const SgMigrationName *name,
 extern void sg_migration_locktag(const SgMigrationName *name, LOCKTAG *tag);
 extern bool sg_migration_lock(const SgMigrationName *name, bool wait,
 							  bool *waited);
+extern void sg_migration_unlock(const SgMigrationName *name);
 extern bool sg_migration_is_locked(const SgMigrationName *name);
 extern uint64 sg_migration_write(const char *sql, int nparams,
 								 const Oid *types, Datum *params,
 								 const char *nulls, char **result);
 extern void sg_migration_claim(const SgMigrationName *name,
-							   const char *description, const char *checksum);
+							   const char *description, const char *checksum,
+							   bool exists);
 extern void sg_migration_finish(const SgMigrationName *name,
+								const char *status,
 								const SgMigrationFigures *figures);
 
 /* ---------------- run.c ---------------- */
