@@ -22,6 +22,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
+#include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -389,12 +390,33 @@ sg_backend_status(int i)
 #endif
 
 /*
+ * 16 made a plain number of nanoseconds of instr_time (commit 03023a2664f8).
+ */
+#if PG_VERSION_NUM < 160000
+#ifndef WIN32
+#define INSTR_TIME_GET_NANOSEC(t) \
+	((uint64) (t).tv_sec * UINT64CONST(1000000000) + (uint64) (t).tv_nsec)
+#else
+#define INSTR_TIME_GET_NANOSEC(t) (INSTR_TIME_GET_MICROSEC(t) * 1000)
+#endif
+#endif
+
+/*
  * 16 moved the making of query identifiers to another folder.
  */
 #if PG_VERSION_NUM < 160000
 #include "utils/queryjumble.h"
 #else
 #include "nodes/queryjumble.h"
+#endif
+
+/*
+ * 16 renamed the fields of a table's pending statistics.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_stat_table_id(table) ((table)->t_id)
+#else
+#define sg_stat_table_id(table) ((table)->id)
 #endif
 
 #endif							/* SG_COMPAT_H */

@@ -33,8 +33,6 @@ my %EXPECTED = (
 	  'whether rows stand in the way is known when they are read',
 	'^only check says: \w+: (?:INSERT|UPDATE|DELETE|MERGE) writes ' =>
 	  'of the writes of a transaction only the first is reported',
-	'^check is silent: .*EXECUTE \'' =>
-	  'a text that is made when it is executed is not known before',
 );
 
 my $node = PostgreSQL::Test::Cluster->new('check_ddl');
@@ -472,6 +470,9 @@ for my $file (@FILES)
 		my ($before, $after) = ($1, $2);
 		next if $before =~ /^ERROR:  25P02/m;
 		my @rows = map { decode_json($_) } $before =~ /^\@\@row (.*)$/mg;
+		# a body that is not read, or not all of it, has a row that says so
+		next if $sql =~ /^\s*do\b/i
+		  && grep { $_->{rule} =~ /^(?:dynamic|analyze)$/ } @rows;
 		# the suite goes to a database that has no extension
 		next if $before =~ /schema "safeguard" does not exist/;
 		push @differences, "check failed: $before" if $before =~ /^ERROR:/m;

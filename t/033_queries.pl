@@ -171,7 +171,29 @@ $node->safe_psql(
 	DECLARE three SCROLL CURSOR FOR SELECT v FROM t ORDER BY v;
 	FETCH 3 FROM three;
 	COMMIT;
+	DECLARE four CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < 12;
+	FETCH 3 FROM four;
+	CLOSE four;
 });
+is(figures_of('DECLARE one CURSOR FOR SELECT id FROM t WHERE v < $1 ORDER BY id'),
+	'1|0|15', 'a cursor is one call');
+is(figures_of('DECLARE two CURSOR FOR SELECT id FROM t WHERE v < $1 ORDER BY v'),
+	'1|0|100', 'so is one that is fetched at once');
+is(figures_of('DECLARE three SCROLL CURSOR FOR SELECT v FROM t ORDER BY v'),
+	'1|0|3', 'and one that COMMIT closes');
+is(figures_of('DECLARE four CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < $1'),
+	'1|0|11', 'and one that outlives its transaction');
+$node->psql('postgres', q{
+	BEGIN;
+	DECLARE five CURSOR FOR SELECT 1 / (50 - id) FROM t ORDER BY id;
+	FETCH 10 FROM five;
+	FETCH 100 FROM five;
+	ROLLBACK}, on_error_stop => 0);
+is(figures_of('DECLARE five CURSOR FOR SELECT $1 / ($2 - id) FROM t ORDER BY id'),
+	'1|1|10', 'and one that fails when it is fetched from');
+is($node->safe_psql('postgres',
+		q{SELECT count(*) FROM safeguard.query_stats WHERE query ~ '^(FETCH|MOVE)'}),
+	'0', 'FETCH does not count');
 reset_figures();
 {
 	my $client = client();
@@ -408,6 +430,19 @@ like($node->safe_psql('postgres', q{SELECT detail FROM safeguard.status() WHERE 
 like(figures_of('SELECT count(*) FROM t WHERE v = $1'), qr/^23\|0\|/,
 	'and drives out no statement that is used');
 
+$node->stop;
+
+# ---------------- without shared memory ----------------
+
+add_conf($node, "shared_preload_libraries = ''");
+$node->start;
+for my $from ('query_stats', 'constraint_violations', 'slow_queries()')
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "SELECT count(*) FROM safeguard.$from",
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/ERROR:  55000:.*HINT:  Add safeguard to "shared_preload_libraries"/s,
+		"not preloaded: $from");
+}
 $node->stop;
 
 # ---------------- beside pg_stat_statements ----------------
