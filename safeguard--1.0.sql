@@ -355,28 +355,6 @@ AS 'MODULE_PATHNAME', 'sg_check_functions';
 COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
 
 --
--- Migrations
---
-
-CREATE FUNCTION safeguard.migration_history(
-    OUT tool text, OUT history_table text, OUT version text, OUT description text,
-    OUT applied_at timestamptz, OUT duration_ms float8, OUT success bool, OUT xid xid)
-RETURNS SETOF record
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'sg_migration_history';
-COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read';
-
-CREATE VIEW safeguard.migration_history AS
-    SELECT h.tool, h.history_table, h.version, h.description, h.applied_at,
-           h.duration_ms, h.success,
-           NULL::bigint AS ddl_count, NULL::bigint AS rows_inserted,
-           NULL::bigint AS rows_updated, NULL::bigint AS rows_deleted,
-           NULL::bigint AS wal_bytes, NULL::float8 AS lock_wait_ms
-      FROM safeguard.migration_history() h;
-GRANT SELECT ON safeguard.migration_history TO PUBLIC;
-COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, from their own tables';
-
---
 -- Pool
 --
 
@@ -1170,6 +1148,38 @@ BEGIN ATOMIC
                       LIMIT 1), 'unknown');
 END;
 COMMENT ON FUNCTION safeguard.schema_version(text) IS 'version that was applied last, or unknown';
+
+-- what a tool does not record comes from the server, if it was there
+CREATE FUNCTION safeguard.migration_history(
+    OUT tool text,
+    OUT history_table text,
+    OUT version text,
+    OUT description text,
+    OUT applied_at timestamptz,
+    OUT duration_ms float8,
+    OUT success bool,
+    OUT measured_at timestamptz,
+    OUT measured_ms float8,
+    OUT ddl_count bigint,
+    OUT rows_inserted bigint,
+    OUT rows_updated bigint,
+    OUT rows_deleted bigint,
+    OUT wal_bytes bigint,
+    OUT lock_wait_ms float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_history';
+COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read, and what the server has measured';
+
+CREATE VIEW safeguard.migration_history AS
+    SELECT tool, history_table, version, description,
+           coalesce(applied_at, measured_at) AS applied_at,
+           coalesce(duration_ms, measured_ms) AS duration_ms,
+           success, ddl_count, rows_inserted, rows_updated, rows_deleted,
+           wal_bytes, lock_wait_ms
+      FROM safeguard.migration_history();
+GRANT SELECT ON safeguard.migration_history TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, as their own tables tell';
 
 --
 -- Creating the extension guards no session but this one

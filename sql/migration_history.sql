@@ -309,9 +309,9 @@ INSERT INTO look_alike.aerich VALUES (1, 'a', 'a', '{}');
 CREATE TEMP TABLE "SequelizeMeta" (name varchar(255));
 INSERT INTO "SequelizeMeta" VALUES ('temporary');
 
--- all of them, the columns that the tools record
+-- all of them: what the tools record
 SELECT tool, history_table, version, description, applied_at, duration_ms, success
-  FROM safeguard.migration_history
+  FROM safeguard.migration_history()
  WHERE history_table !~ '^safeguard\.'
  ORDER BY tool COLLATE "C", history_table COLLATE "C", version COLLATE "C", description COLLATE "C";
 

@@ -53,12 +53,28 @@
 /* the copy of a table's rows, in the query about them */
 #define COPIED_ROWS "sg_history_rows"
 
+/* what the query returns: columns of the function, and what finds the rest */
+enum
+{
+	QUERY_TOOL,
+	QUERY_TABLE,
+	QUERY_VERSION,
+	QUERY_DESCRIPTION,
+	QUERY_APPLIED_AT,
+	QUERY_DURATION,
+	QUERY_SUCCESS,
+	HISTORY_COLUMNS,
+	QUERY_XMIN = HISTORY_COLUMNS,
+	QUERY_PROJECT,
+	QUERY_COLUMNS
+};
+
 /* One table on its way into the view. */
 typedef struct HistoryRead
 {
 	Oid			relid;
 	bool		without_times;	/* there is a time that is none */
-	Tuplestorestate *result;	/* rows of the function */
+	Tuplestorestate *result;	/* rows of the query */
 } HistoryRead;
 
 PG_FUNCTION_INFO_V1(sg_migration_history);
@@ -202,7 +218,7 @@ append_column(StringInfo sql, const char *expr, const char *type)
 }
 
 /*
- * The rows of the function from "rows", in SQL.
+ * What the rows of a table mean, in SQL.
  */
 static char *
 history_query(const SgTool *tool, Relation rel, const char *rows,
@@ -221,6 +237,7 @@ history_query(const SgTool *tool, Relation rel, const char *rows,
 	append_column(&sql, tool->duration_ms, "float8");
 	append_column(&sql, tool->success != NULL ? tool->success : "true", "bool");
 	append_column(&sql, "h.xmin", "xid");
+	append_column(&sql, tool->project, "text");
 	appendStringInfo(&sql, " FROM %s h", rows);
 	if (tool->condition != NULL)
 	{
@@ -318,11 +335,51 @@ must_report(const ErrorData *edata)
 		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+static TupleDesc
+query_columns(void)
+{
+	static const Oid types[QUERY_COLUMNS] = {
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, FLOAT8OID, BOOLOID,
+		XIDOID, TEXTOID
+	};
+	TupleDesc	desc = CreateTemplateTupleDesc(QUERY_COLUMNS);
+
+	for (int i = 0; i < QUERY_COLUMNS; i++)
+		TupleDescInitEntry(desc, i + 1, NULL, types[i], -1, 0);
+	return desc;
+}
+
+static char *
+text_of(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column] ? NULL :
+		TextDatumGetCString(slot->tts_values[column]);
+}
+
+/*
+ * A row of the function: that of the query, with what the server has measured.
+ */
+static void
+put_row(ReturnSetInfo *rsinfo, TupleTableSlot *slot, Oid relid, List *figures)
+{
+	Datum		values[HISTORY_COLUMNS + SG_FIGURE_COLUMNS];
+	bool		nulls[HISTORY_COLUMNS + SG_FIGURE_COLUMNS];
+
+	slot_getallattrs(slot);
+	memcpy(values, slot->tts_values, HISTORY_COLUMNS * sizeof(Datum));
+	memcpy(nulls, slot->tts_isnull, HISTORY_COLUMNS * sizeof(bool));
+	sg_figures_put(figures, relid,
+				   DatumGetTransactionId(slot->tts_values[QUERY_XMIN]),
+				   text_of(slot, QUERY_PROJECT), text_of(slot, QUERY_VERSION),
+				   &values[HISTORY_COLUMNS], &nulls[HISTORY_COLUMNS]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
 /*
  * Append what one table records to the function's result.
  */
 static void
-append_history(ReturnSetInfo *rsinfo, Oid relid)
+append_history(ReturnSetInfo *rsinfo, Oid relid, List *figures)
 {
 	HistoryRead read = {.relid = relid};
 	TupleTableSlot *slot;
@@ -350,9 +407,9 @@ append_history(ReturnSetInfo *rsinfo, Oid relid)
 		return;
 	}
 
-	slot = MakeSingleTupleTableSlot(rsinfo->setDesc, &TTSOpsMinimalTuple);
+	slot = MakeSingleTupleTableSlot(query_columns(), &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(read.result, true, false, slot))
-		tuplestore_puttupleslot(rsinfo->setResult, slot);
+		put_row(rsinfo, slot, relid, figures);
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(read.result);
 }
@@ -369,9 +426,11 @@ sg_migration_history(PG_FUNCTION_ARGS)
 											   "safeguard migration history",
 											   ALLOCSET_DEFAULT_SIZES);
 	List	   *relids;
+	List	   *figures;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
+	figures = sg_figures_load();
 	relids = candidates();
 	foreach(lc, relids)
 	{
@@ -379,7 +438,7 @@ sg_migration_history(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		if (may_read(lfirst_oid(lc)))
-			append_history(rsinfo, lfirst_oid(lc));
+			append_history(rsinfo, lfirst_oid(lc), figures);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(work);
 	}

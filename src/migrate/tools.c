@@ -58,6 +58,7 @@ const SgTool sg_tools[] = {
 			{"description", SG_TOOL_STRING}, {"status", SG_TOOL_STRING},
 			{"applied_at", SG_TOOL_TIME}},
 		.key = "version",
+		.project = "h.project",
 		.description = "concat_ws(': ', nullif(h.project, 'default'), h.description)",
 		.applied_at = "h.applied_at::timestamptz",
 		.duration_ms = "h.duration_ms::float8",

@@ -56,6 +56,7 @@ typedef struct SgTool
 	const char *key;			/* column that names the migration: what this
 								 * changes in is the row of one */
 	const char *version;		/* text; NULL: the key */
+	const char *project;		/* text, that the version is unique in */
 	const char *description;	/* text */
 	const char *applied_at;		/* timestamptz */
 	const char *duration_ms;	/* float8 */
