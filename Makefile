@@ -34,6 +34,7 @@ OBJS = \
 	$(call sources,src/ddl) \
 	$(call sources,src/key) \
 	$(call sources,src/limit) \
+	$(call sources,src/migrate) \
 	$(call sources,src/query) \
 	$(call sources,src/review) \
 	$(call sources,src/rules) \

@@ -1041,6 +1041,148 @@ REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
 COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables';
 
 --
+-- Migrations
+--
+
+-- Names are compared byte by byte, so that no change of a collation can break
+-- the key that makes a migration run once.  id is the order of application:
+-- what has not been applied has none.
+CREATE TABLE safeguard.migrations (
+    id bigint UNIQUE,
+    project text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    description text,
+    checksum text,
+    status text NOT NULL CHECK (status IN ('running', 'applied', 'repaired', 'reverted', 'released')),
+    applied_at timestamptz,
+    applied_by name NOT NULL,
+    duration_ms float8,
+    rows_changed bigint,
+    wal_bytes bigint,
+    PRIMARY KEY (project, version)
+);
+CREATE SEQUENCE safeguard.migrations_id_seq OWNED BY safeguard.migrations.id;
+GRANT SELECT ON safeguard.migrations TO PUBLIC;
+COMMENT ON TABLE safeguard.migrations IS 'migrations, each at most once per project; written by safeguard.migrate and its kin';
+COMMENT ON SEQUENCE safeguard.migrations_id_seq IS 'order in which migrations were applied';
+
+-- who is at a migration that takes more than one transaction
+CREATE TABLE safeguard.migration_claims (
+    project text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    pid int NOT NULL,
+    backend_start timestamptz NOT NULL,
+    role name NOT NULL,
+    application text NOT NULL,
+    since timestamptz NOT NULL,
+    invalid_indexes oid[] NOT NULL,
+    PRIMARY KEY (project, version)
+);
+COMMENT ON TABLE safeguard.migration_claims IS 'claims of safeguard.migration_begin; not dumped, since no backend outlives a restore';
+
+-- a claim means nothing in another cluster
+SELECT pg_catalog.pg_extension_config_dump('safeguard.migrations', $$WHERE status <> 'running'$$);
+SELECT pg_catalog.pg_extension_config_dump('safeguard.migrations_id_seq', '');
+
+CREATE FUNCTION safeguard.migrate(
+    version text,
+    sql text,
+    description text DEFAULT NULL,
+    expected_rows bigint DEFAULT NULL,
+    keep_rows bool DEFAULT false,
+    project text DEFAULT 'default')
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migrate';
+REVOKE ALL ON FUNCTION safeguard.migrate(text, text, text, bigint, bool, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migrate(text, text, text, bigint, bool, text) IS 'runs a script unless this version of the project has been applied, at most once whatever runs beside it';
+
+CREATE FUNCTION safeguard.migration_begin(
+    version text,
+    checksum text DEFAULT NULL,
+    project text DEFAULT 'default')
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_begin';
+REVOKE ALL ON FUNCTION safeguard.migration_begin(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_begin(text, text, text) IS 'claims a migration that the caller runs itself: claimed, already applied or running';
+
+CREATE FUNCTION safeguard.migration_end(
+    version text,
+    project text DEFAULT 'default')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_end';
+REVOKE ALL ON FUNCTION safeguard.migration_end(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_end(text, text) IS 'notes that a claimed migration has been applied, unless it has left an invalid index';
+
+CREATE PROCEDURE safeguard.migration_wait(
+    version text,
+    timeout interval DEFAULT '10min',
+    project text DEFAULT 'default')
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'sg_migration_wait';
+REVOKE ALL ON PROCEDURE safeguard.migration_wait(text, interval, text) FROM PUBLIC;
+COMMENT ON PROCEDURE safeguard.migration_wait(text, interval, text) IS 'waits until a migration has been applied, without holding a snapshot';
+
+CREATE FUNCTION safeguard.migration_mark(
+    version text,
+    status text,
+    reason text,
+    checksum text DEFAULT NULL,
+    project text DEFAULT 'default')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_mark';
+REVOKE ALL ON FUNCTION safeguard.migration_mark(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_mark(text, text, text, text, text) IS 'sets the status of a migration by hand: applied, repaired, reverted or released';
+
+CREATE FUNCTION safeguard.schema_version(project text DEFAULT 'default')
+RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce((SELECT m.version
+                       FROM safeguard.migrations m
+                      WHERE m.project = schema_version.project
+                        AND m.status IN ('applied', 'repaired')
+                      ORDER BY m.id DESC
+                      LIMIT 1), 'unknown');
+END;
+COMMENT ON FUNCTION safeguard.schema_version(text) IS 'version that was applied last, or unknown';
+
+-- what a tool does not record comes from the server, if it was there
+CREATE FUNCTION safeguard.migration_history(
+    OUT tool text,
+    OUT history_table text,
+    OUT version text,
+    OUT description text,
+    OUT applied_at timestamptz,
+    OUT duration_ms float8,
+    OUT success bool,
+    OUT measured_at timestamptz,
+    OUT measured_ms float8,
+    OUT ddl_count bigint,
+    OUT rows_inserted bigint,
+    OUT rows_updated bigint,
+    OUT rows_deleted bigint,
+    OUT wal_bytes bigint,
+    OUT lock_wait_ms float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_history';
+COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read, and what the server has measured';
+
+CREATE VIEW safeguard.migration_history AS
+    SELECT tool, history_table, version, description,
+           coalesce(applied_at, measured_at) AS applied_at,
+           coalesce(duration_ms, measured_ms) AS duration_ms,
+           success, ddl_count, rows_inserted, rows_updated, rows_deleted,
+           wal_bytes, lock_wait_ms
+      FROM safeguard.migration_history();
+GRANT SELECT ON safeguard.migration_history TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, as their own tables tell';
+
+--
 -- Creating the extension guards no session but this one
 --
 
