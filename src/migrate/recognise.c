@@ -31,6 +31,8 @@ type_fits(SgToolType type, Oid typid)
 			return typid == INT4OID;
 		case SG_TOOL_INT8:
 			return typid == INT8OID;
+		case SG_TOOL_FLOAT8:
+			return typid == FLOAT8OID;
 		case SG_TOOL_BOOL:
 			return typid == BOOLOID;
 		case SG_TOOL_TIME:
