@@ -83,6 +83,7 @@ typedef struct SgMigrationSlot
 {
 	int32		pid;			/* 0: no migration */
 	Oid			dbid;
+	Oid			roleid;
 	int32		encoding;
 	TimestampTz since;
 	char		tool[SG_LOG_TOOL];

@@ -319,6 +319,7 @@ sg_log_slot(const char *tool, const char *project, const char *version,
 	LWLockAcquire(sg_lock(SG_LOCK_MIGRATIONS), LW_EXCLUSIVE);
 	slot->pid = MyProcPid;
 	slot->dbid = MyDatabaseId;
+	slot->roleid = GetOuterUserId();
 	slot->encoding = GetDatabaseEncoding();
 	slot->since = since;
 	strlcpy(slot->tool, tool, sizeof(slot->tool));

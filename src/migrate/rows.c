@@ -26,35 +26,38 @@
 #include "migrate/log.h"
 
 /*
- * Is it a table of a user?  While a transaction is rolled back no catalog can
- * be asked; then one that the relation cache has forgotten counts.
+ * The kind of a table of a user that still exists, or 0.  While a transaction
+ * is rolled back no catalog can be asked; then one that the relation cache has
+ * forgotten counts.
  */
-static bool
-is_counted(const PgStat_TableStatus *table)
+static char
+kind_of(const PgStat_TableStatus *table)
 {
 	Oid			relid = sg_stat_table_id(table);
-	char		relkind = RELKIND_RELATION;
 
 	if (relid < FirstNormalObjectId)
-		return false;
+		return '\0';
 	if (table->relation != NULL)
-		relkind = table->relation->rd_rel->relkind;
-	else if (IsTransactionState())
-		relkind = get_rel_relkind(relid);
-	return relkind != RELKIND_TOASTVALUE;
+		return table->relation->rd_droppedSubid != InvalidSubTransactionId ?
+			'\0' : table->relation->rd_rel->relkind;
+	return IsTransactionState() ? get_rel_relkind(relid) : RELKIND_RELATION;
 }
 
 /*
- * What TRUNCATE has put aside counts, what DROP has put aside is gone with
- * its table, as are the rows of the old heap of a rewrite.
+ * TRUNCATE and DROP put aside what was counted before.  The rows of a table
+ * that is gone do not count: it may be the old heap of a rewrite.
  */
 static void
 add(SgRows *rows, const PgStat_TableXactStatus *counts)
 {
+	char		kind = kind_of(counts->parent);
+
+	if (kind == '\0' || kind == RELKIND_TOASTVALUE)
+		return;
 	rows->inserted += counts->tuples_inserted;
 	rows->updated += counts->tuples_updated;
 	rows->deleted += counts->tuples_deleted;
-	if (counts->truncdropped && counts->parent->relation != NULL)
+	if (counts->truncdropped)
 	{
 		rows->inserted += counts->inserted_pre_truncdrop;
 		rows->updated += counts->updated_pre_truncdrop;
@@ -82,8 +85,7 @@ sg_rows_of_transaction(SgRows *rows, Oid except)
 		for (PgStat_TableXactStatus *counts = level->first; counts != NULL;
 			 counts = counts->next)
 		{
-			if (sg_stat_table_id(counts->parent) != except &&
-				is_counted(counts->parent))
+			if (sg_stat_table_id(counts->parent) != except)
 				add(rows, counts);
 		}
 	}

@@ -12,11 +12,13 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/pg_crc.h"
 #include "utils/timestamp.h"
@@ -141,14 +143,18 @@ sg_migration_sessions(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *lc;
 
-	sg_require_shmem();
 	InitMaterializedSRF(fcinfo, 0);
+	if (!sg_migration_log_on)
+		return (Datum) 0;
 	foreach(lc, sg_log_slots())
 	{
 		const SgMigrationSlot *slot = lfirst(lc);
 		Datum		values[RUNNING_COLUMNS];
 		bool		nulls[RUNNING_COLUMNS] = {0};
 
+		if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
+			!has_privs_of_role(GetUserId(), slot->roleid))
+			continue;
 		values[0] = Int32GetDatum(slot->pid);
 		values[1] = sg_text_column(slot->tool, slot->encoding, &nulls[1]);
 		values[2] = sg_text_column(slot->project, slot->encoding, &nulls[2]);

@@ -33,7 +33,7 @@
  * A column as text.  Returns false if there is no such column, or it is NULL.
  */
 static bool
-column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *text,
+column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *to,
 			Size size)
 {
 	for (int i = 0; i < desc->natts; i++)
@@ -51,16 +51,16 @@ column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *text,
 		{
 			case TEXTOID:
 			case VARCHAROID:
-				sg_copy_text(text, TextDatumGetCString(value), size);
+				sg_copy_text(to, TextDatumGetCString(value), size);
 				return true;
 			case INT4OID:
-				snprintf(text, size, "%d", DatumGetInt32(value));
+				snprintf(to, size, "%d", DatumGetInt32(value));
 				return true;
 			case INT8OID:
-				snprintf(text, size, INT64_FORMAT, DatumGetInt64(value));
+				snprintf(to, size, INT64_FORMAT, DatumGetInt64(value));
 				return true;
 			case NAMEOID:
-				sg_copy_text(text, NameStr(*DatumGetName(value)), size);
+				sg_copy_text(to, NameStr(*DatumGetName(value)), size);
 				return true;
 			default:
 				return false;
