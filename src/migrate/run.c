@@ -61,7 +61,7 @@ sg_migration_canonical(const char *sql)
 	char	   *result = palloc(strlen(sql) + 1);
 	char	   *to = result;
 
-	if (GetDatabaseEncoding() == PG_UTF8 && strncmp(sql, BOM, 3) == 0)
+	if (strncmp(sql, BOM, 3) == 0)
 		sql += 3;
 	for (; *sql != '\0'; sql++)
 	{
@@ -73,18 +73,20 @@ sg_migration_canonical(const char *sql)
 }
 
 /*
- * Its SHA-256, the same in databases of all encodings.
+ * Its SHA-256, the same in databases of all encodings; SQL_ASCII does not say
+ * what its bytes are.
  */
 char *
 sg_migration_checksum(const char *canonical)
 {
-	char	   *utf8 = pg_server_to_any(canonical, strlen(canonical), PG_UTF8);
+	const char *utf8 = GetDatabaseEncoding() == PG_SQL_ASCII ? canonical :
+		pg_server_to_any(canonical, strlen(canonical), PG_UTF8);
 	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 	uint8		hash[PG_SHA256_DIGEST_LENGTH];
 	char	   *result = palloc(2 * PG_SHA256_DIGEST_LENGTH + 1);
 
 	if (context == NULL || pg_cryptohash_init(context) < 0 ||
-		pg_cryptohash_update(context, (uint8 *) utf8, strlen(utf8)) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) utf8, strlen(utf8)) < 0 ||
 		pg_cryptohash_final(context, hash, sizeof(hash)) < 0)
 		elog(ERROR, "could not compute SHA-256 hash");
 	pg_cryptohash_free(context);
