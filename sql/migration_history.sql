@@ -308,6 +308,8 @@ INSERT INTO look_alike.aerich VALUES (1, 'a', 'a', '{}');
 -- what is not kept is of no tool
 CREATE TEMP TABLE "SequelizeMeta" (name varchar(255));
 INSERT INTO "SequelizeMeta" VALUES ('temporary');
+CREATE UNLOGGED TABLE look_alike."SequelizeMeta" (name varchar(255));
+INSERT INTO look_alike."SequelizeMeta" VALUES ('unlogged');
 
 -- all of them: what the tools record
 SELECT tool, history_table, version, description, applied_at, duration_ms, success

@@ -111,7 +111,7 @@ const SgTool *
 sg_history_tool(Relation rel)
 {
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
-		rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
+		rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT ||
 		RelationGetRelid(rel) < FirstNormalObjectId)
 		return NULL;
 	for (int i = 0; i < sg_ntools; i++)
