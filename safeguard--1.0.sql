@@ -1326,6 +1326,38 @@ AS 'MODULE_PATHNAME', 'sg_stats_reset';
 REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
 COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables, migrations';
 
+-- what a tool does not record comes from the server, if it was there
+CREATE FUNCTION safeguard.migration_history(
+    OUT tool text,
+    OUT history_table text,
+    OUT version text,
+    OUT description text,
+    OUT applied_at timestamptz,
+    OUT duration_ms float8,
+    OUT success bool,
+    OUT measured_at timestamptz,
+    OUT measured_ms float8,
+    OUT ddl_count bigint,
+    OUT rows_inserted bigint,
+    OUT rows_updated bigint,
+    OUT rows_deleted bigint,
+    OUT wal_bytes bigint,
+    OUT lock_wait_ms float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_history';
+COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read, and what the server has measured';
+
+CREATE VIEW safeguard.migration_history AS
+    SELECT tool, history_table, version, description,
+           coalesce(applied_at, measured_at) AS applied_at,
+           coalesce(duration_ms, measured_ms) AS duration_ms,
+           success, ddl_count, rows_inserted, rows_updated, rows_deleted,
+           wal_bytes, lock_wait_ms
+      FROM safeguard.migration_history();
+GRANT SELECT ON safeguard.migration_history TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, as their own tables tell';
+
 --
 -- Creating the extension guards no session but this one
 --

@@ -127,6 +127,10 @@ sg_log_wrote(const SgLogEntry *entry, Oid dbid, Oid relid, TransactionId xmin)
 	return false;
 }
 
+/* ---------------- log_view.c ---------------- */
+
+extern bool sg_log_may_see(const SgLogEntry *entry);
+
 /* ---------------- measure.c ---------------- */
 
 extern void sg_migration_measure_init(void);

@@ -35,8 +35,8 @@ PG_FUNCTION_INFO_V1(sg_migration_totals);
  * A migration of a role is for that role: its error may tell what only it may
  * read.
  */
-static bool
-may_see(const SgLogEntry *entry)
+bool
+sg_log_may_see(const SgLogEntry *entry)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
 		has_privs_of_role(GetUserId(), entry->roleid);
@@ -120,7 +120,7 @@ sg_migration_log(PG_FUNCTION_ARGS)
 				errmsg("out of memory"));
 	for (uint64 i = 0; i < n; i++)
 	{
-		if (may_see(&entries[i]))
+		if (sg_log_may_see(&entries[i]))
 			put_entry(rsinfo, &entries[i]);
 	}
 	pfree(entries);

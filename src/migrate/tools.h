@@ -24,6 +24,7 @@ typedef enum SgToolType
 	SG_TOOL_INTEGER,			/* int4 or int8 */
 	SG_TOOL_INT4,
 	SG_TOOL_INT8,
+	SG_TOOL_FLOAT8,
 	SG_TOOL_BOOL,
 	SG_TOOL_TIME,				/* timestamp with or without time zone */
 	SG_TOOL_JSON,				/* json or jsonb */
@@ -56,6 +57,7 @@ typedef struct SgTool
 	const char *key;			/* column that names the migration: what this
 								 * changes in is the row of one */
 	const char *version;		/* text; NULL: the key */
+	const char *project;		/* text, that the version is unique in */
 	const char *description;	/* text */
 	const char *applied_at;		/* timestamptz */
 	const char *duration_ms;	/* float8 */
