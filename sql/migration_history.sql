@@ -308,12 +308,24 @@ INSERT INTO look_alike.aerich VALUES (1, 'a', 'a', '{}');
 -- what is not kept is of no tool
 CREATE TEMP TABLE "SequelizeMeta" (name varchar(255));
 INSERT INTO "SequelizeMeta" VALUES ('temporary');
+CREATE UNLOGGED TABLE look_alike."SequelizeMeta" (name varchar(255));
+INSERT INTO look_alike."SequelizeMeta" VALUES ('unlogged');
 
 -- all of them: what the tools record
 SELECT tool, history_table, version, description, applied_at, duration_ms, success
   FROM safeguard.migration_history()
  WHERE history_table !~ '^safeguard\.'
  ORDER BY tool COLLATE "C", history_table COLLATE "C", version COLLATE "C", description COLLATE "C";
+
+-- safeguard's own: one applied, one reverted, one that runs
+SELECT safeguard.migrate('history-1', 'CREATE TABLE t_alembic.made (id int)', 'the first', project => 'regress_history');
+SELECT safeguard.migrate('history-2', 'SELECT', project => 'regress_history');
+SELECT safeguard.migration_mark('history-2', 'reverted', 'a test', project => 'regress_history');
+SELECT safeguard.migration_begin('history-3', project => 'regress_history');
+SELECT tool, history_table, version, description, applied_at IS NULL AS no_time, duration_ms IS NULL AS no_duration, success
+  FROM safeguard.migration_history WHERE version LIKE 'history-%'
+ ORDER BY version COLLATE "C";
+SELECT safeguard.migration_end('history-3', project => 'regress_history');
 
 -- no look-alike, and no text of SQL or of an error
 SELECT count(*) FROM safeguard.migration_history WHERE history_table ~ 'look_alike';
@@ -334,7 +346,8 @@ GRANT USAGE ON SCHEMA t_alembic, t_django TO regress_history_reader;
 GRANT SELECT ON t_alembic.alembic_version, t_go.schema_version TO regress_history_reader;
 GRANT SELECT (app, name) ON t_django.django_migrations TO regress_history_reader;
 SET ROLE regress_history_reader;
-SELECT tool, history_table, version FROM safeguard.migration_history ORDER BY 1, 2;
+SELECT tool, history_table, version FROM safeguard.migration_history
+ WHERE history_table !~ '^safeguard' ORDER BY 1, 2;
 RESET ROLE;
 
 -- row security acts as for the reader

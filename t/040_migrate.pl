@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('migrate');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'safeguard'
@@ -208,6 +208,8 @@ $monitor->query('CREATE TABLE big (a int); INSERT INTO big SELECT g FROM generat
 is(outcome($first->query("SELECT safeguard.migration_begin('index')")), 'claimed', 'one claims it');
 my @eleven = @twelve[1 .. 11];
 is(at_once("SELECT safeguard.migration_begin('index')", @eleven), '11 running', 'eleven do not');
+$eleven[1]->query("SET default_transaction_isolation = 'repeatable read'");
+$eleven[2]->query("SET default_transaction_isolation = 'serializable'");
 $_->say(Q => "CALL safeguard.migration_wait('index')\0") for @eleven;
 wait_until('eleven wait', sub {
 	$monitor->rows(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event = 'Extension'}) == 11 });
@@ -248,6 +250,28 @@ $second->say(Q => "CALL safeguard.migration_wait('later')\0");
 is(outcome($third->query(migrate('later', 'SELECT 1'))), 'applied', 'somebody begins it');
 is($second->answer->{error}, undef, 'and the wait is over');
 
+# ---------------- a standby ----------------
+
+$node->backup('one');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'one', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+my $reader = Protocol->connect(
+	host => $standby->host,
+	port => $standby->port,
+	user => $node->safe_psql('postgres', 'SELECT current_user'),
+	dbname => 'postgres');
+is($reader->rows('SELECT safeguard.schema_version()'), 'later', 'a standby knows the version');
+is(outcome($reader->query(migrate('later', 'SELECT 1'))), 'already applied', 'and what is applied');
+is(outcome($reader->query(migrate('on standby', 'SELECT 1'))), '25006', 'but applies nothing');
+is(outcome($reader->query("SELECT safeguard.migration_begin('on standby')")), '25006', 'and claims nothing');
+$reader->say(Q => "CALL safeguard.migration_wait('on primary')\0");
+is(outcome($second->query(migrate('on primary', 'SELECT 1'))), 'applied', 'it waits');
+is($reader->answer->{error}, undef, 'for the primary');
+$reader->disconnect;
+$standby->stop;
+
 # ---------------- dump and restore ----------------
 
 $monitor->query("SELECT safeguard.migration_begin('claimed in the dump')");
@@ -261,7 +285,7 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', $node->ba
 	'-f', $dump, $node->connstr('copy') ], 'restore');
 my @copy = map { session('copy') } 1 .. 12;
 is($copy[0]->rows($versions), $before, 'the history is the same');
-is($copy[0]->rows('SELECT safeguard.schema_version()'), 'later', 'so is the version');
+is($copy[0]->rows('SELECT safeguard.schema_version()'), 'on primary', 'so is the version');
 is($copy[0]->rows('SELECT count(*) FROM safeguard.migrations WHERE status = \'running\''), 0, 'claims stay behind');
 is(at_once(migrate('killed', "INSERT INTO done VALUES ('killed')"), @copy), '12 already applied',
 	'twelve start again: nothing runs');

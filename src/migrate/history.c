@@ -117,7 +117,7 @@ candidates(void)
 			Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
 			if (form->relkind == RELKIND_RELATION &&
-				form->relpersistence != RELPERSISTENCE_TEMP)
+				form->relpersistence == RELPERSISTENCE_PERMANENT)
 				relids = lappend_oid(relids, form->oid);
 		}
 		systable_endscan(scan);

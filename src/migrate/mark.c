@@ -213,6 +213,7 @@ sg_migration_mark(PG_FUNCTION_ARGS)
 	sg_migration_look(&mark.name, &mark.row);
 	(*marker) (&mark);
 	ereport(LOG,
+			errhidestmt(true),
 			errmsg("migration \"%s\" of project \"%s\" was marked \"%s\" by role \"%s\": %s",
 				   mark.name.version, mark.name.project, mark.status,
 				   GetUserNameFromId(GetUserId(), false), mark.reason));

@@ -30,8 +30,12 @@ typedef struct Pending
 	bool		done;			/* its text is through */
 } Pending;
 
+/* in the order in which they were begun */
 static Pending *pending = NULL;
 
+/*
+ * The statement is not logged with it: it has the text of the migration.
+ */
 static void
 tell_applied(const Pending *migration)
 {
@@ -39,11 +43,13 @@ tell_applied(const Pending *migration)
 
 	if (figures->rows_changed < 0)
 		ereport(LOG,
+				errhidestmt(true),
 				errmsg("migration \"%s\" of project \"%s\" was applied: %.0f ms",
 					   migration->name.version, migration->name.project,
 					   figures->duration_ms));
 	else
 		ereport(LOG,
+				errhidestmt(true),
 				errmsg("migration \"%s\" of project \"%s\" was applied: statements: %d, rows: " INT64_FORMAT ", WAL: " UINT64_FORMAT " bytes, %.0f ms",
 					   migration->name.version, migration->name.project,
 					   figures->statements, figures->rows_changed,
@@ -130,6 +136,7 @@ sg_migration_begins(const SgMigrationName *name)
 	static bool registered = false;
 	MemoryContext caller;
 	Pending    *migration;
+	Pending   **link = &pending;
 
 	if (sg_rehearsal != NULL)
 		return;
@@ -146,8 +153,9 @@ sg_migration_begins(const SgMigrationName *name)
 	migration->subid = GetCurrentSubTransactionId();
 	migration->figures.started_at = GetCurrentTimestamp();
 	MemoryContextSwitchTo(caller);
-	migration->next = pending;
-	pending = migration;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = migration;
 	sg_migration_started(&migration->name);
 }
 

@@ -31,6 +31,8 @@ type_fits(SgToolType type, Oid typid)
 			return typid == INT4OID;
 		case SG_TOOL_INT8:
 			return typid == INT8OID;
+		case SG_TOOL_FLOAT8:
+			return typid == FLOAT8OID;
 		case SG_TOOL_BOOL:
 			return typid == BOOLOID;
 		case SG_TOOL_TIME:
@@ -109,7 +111,7 @@ const SgTool *
 sg_history_tool(Relation rel)
 {
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
-		rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
+		rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT ||
 		RelationGetRelid(rel) < FirstNormalObjectId)
 		return NULL;
 	for (int i = 0; i < sg_ntools; i++)

@@ -21,7 +21,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -155,7 +154,7 @@ sg_claim_is_live(int pid, TimestampTz backend_start)
 		return true;
 
 	/* a transaction sees the same ones all the time, unless it asks anew */
-	pgstat_clear_snapshot();
+	pgstat_clear_backend_activity_snapshot();
 	n = pgstat_fetch_stat_numbackends();
 	for (int i = 1; i <= n; i++)
 	{

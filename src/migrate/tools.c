@@ -56,14 +56,13 @@ const SgTool sg_tools[] = {
 		.name = "safeguard", .schema = "safeguard", .relation = "migrations",
 		.columns = {{"project", SG_TOOL_STRING}, {"version", SG_TOOL_STRING},
 			{"description", SG_TOOL_STRING}, {"status", SG_TOOL_STRING},
-			{"applied_at", SG_TOOL_TIME}},
+			{"applied_at", SG_TOOL_TIME}, {"duration_ms", SG_TOOL_FLOAT8}},
 		.key = "version",
 		.project = "h.project",
 		.description = "concat_ws(': ', nullif(h.project, 'default'), h.description)",
 		.applied_at = "h.applied_at::timestamptz",
-		.duration_ms = "h.duration_ms::float8",
-		.success = "CASE WHEN h.status IN ('applied', 'repaired') THEN true"
-			" WHEN h.status = 'failed' THEN false END",
+		.duration_ms = "h.duration_ms",
+		.success = "CASE WHEN h.status IN ('applied', 'repaired') THEN true END",
 		.condition = "h.status NOT IN ('reverted', 'released')"
 	},
 	{

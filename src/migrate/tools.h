@@ -24,6 +24,7 @@ typedef enum SgToolType
 	SG_TOOL_INTEGER,			/* int4 or int8 */
 	SG_TOOL_INT4,
 	SG_TOOL_INT8,
+	SG_TOOL_FLOAT8,
 	SG_TOOL_BOOL,
 	SG_TOOL_TIME,				/* timestamp with or without time zone */
 	SG_TOOL_JSON,				/* json or jsonb */
