@@ -38,7 +38,9 @@
 #include "utils/plancache.h"
 
 #include "compat.h"
+#include "migrate/log.h"
 #include "safeguard.h"
+#include "review/rehearse.h"
 #include "stats/pool.h"
 #include "stats/queries.h"
 
@@ -108,13 +110,12 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (sg_queries_tracked())
-		sg_query_note_start(queryDesc);
-
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+	if (sg_query_declares)
+		sg_query_declare(queryDesc);
 
 	/*
 	 * After the server has checked the user's privileges, so that nobody
@@ -139,8 +140,8 @@ static void
 sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
 			   uint64 count SG_RUN_ONCE_PARAM)
 {
-	SgQueryFrame frame;
-	bool		watched = sg_query_run_begin(&frame, queryDesc);
+	ErrorContextCallback callback;
+	bool		watched = sg_query_run_begin(&callback, queryDesc);
 
 	if (prev_ExecutorRun_hook)
 		(*prev_ExecutorRun_hook) (queryDesc, direction,
@@ -149,15 +150,12 @@ sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
 		standard_ExecutorRun(queryDesc, direction, count SG_RUN_ONCE_ARG);
 
 	if (watched)
-		sg_query_run_end(&frame, queryDesc, count);
+		sg_query_run_end(&callback, queryDesc, count);
 }
 
-static void
-sg_ExecutorFinish(QueryDesc *queryDesc)
+static inline void
+run_finish(QueryDesc *queryDesc)
 {
-	SgQueryFrame frame;
-	bool		watched = sg_query_finish_begin(&frame, queryDesc);
-
 	/* all rows are there, and no AFTER trigger has run yet */
 	if (sg_upserts_running > 0)
 		sg_upsert_finish(queryDesc);
@@ -171,15 +169,35 @@ sg_ExecutorFinish(QueryDesc *queryDesc)
 	if (sg_limited_statements != NULL)
 		sg_row_limit_finish(queryDesc);
 
-	if (watched)
-		sg_query_finish_end(&frame, queryDesc);
+	if (queryDesc->plannedstmt->resultRelations != NIL && sg_migration_log_on)
+		sg_migration_wrote(queryDesc);
+}
+
+static pg_noinline void
+counted_finish(QueryDesc *queryDesc)
+{
+	ErrorContextCallback callback;
+	bool		counted = sg_query_finish_begin(&callback, queryDesc);
+
+	run_finish(queryDesc);
+	if (counted)
+		sg_query_finish_end(&callback, queryDesc);
+}
+
+static void
+sg_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (sg_queries_on && sg_query_modifies(queryDesc))
+		counted_finish(queryDesc);
+	else
+		run_finish(queryDesc);
 }
 
 static void
 sg_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (sg_open_queries != NULL)
-		sg_query_close(queryDesc);
+		sg_cursor_close(queryDesc);
 	if (sg_upserts_running > 0)
 		sg_upsert_end(queryDesc);
 
@@ -216,6 +234,45 @@ watched_utility(PlannedStmt *pstmt, const char *queryString,
 	PG_END_TRY();
 }
 
+static inline void
+run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
+{
+	const Node *stmt = pstmt->utilityStmt;
+	bool		frequent = IsA(stmt, TransactionStmt);
+
+	if (!frequent && context != PROCESS_UTILITY_SUBCOMMAND)
+		sg_migration_command(stmt);
+
+	/* a frequent command, of which nothing is wanted */
+	if (frequent || !sg_utility_wants(stmt))
+		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+	else
+		watched_utility(pstmt, queryString, readOnlyTree, context, params,
+						queryEnv, dest, qc);
+}
+
+static pg_noinline void
+counted_utility(PlannedStmt *pstmt, const char *queryString,
+				bool readOnlyTree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *queryEnv,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	ErrorContextCallback callback;
+	bool		counted = sg_query_utility_begin(&callback, pstmt, queryString,
+												 context);
+
+	run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv,
+				dest, qc);
+
+	/* the tree may be gone */
+	if (counted)
+		sg_query_utility_end(&callback, qc);
+}
+
 static void
 sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  bool readOnlyTree, ProcessUtilityContext context,
@@ -223,27 +280,31 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  DestReceiver *dest, QueryCompletion *qc)
 {
 	const Node *stmt = pstmt->utilityStmt;
-	SgQueryFrame frame;
-	bool		counted = sg_query_utility_begin(&frame, pstmt, queryString,
-												 context);
 
 	if (unlikely(sg_rehearsal != NULL))
 		sg_rehearse_utility(stmt);
 
-	/* the most frequent commands, of which nothing is wanted */
-	if (IsA(stmt, ExecuteStmt) || IsA(stmt, TransactionStmt) ||
-		!sg_utility_wants(stmt))
+	/*
+	 * The most frequent command; what it executes counts.  It has to be told
+	 * from others only if there are others in its message.
+	 */
+	if (IsA(stmt, ExecuteStmt))
+	{
+		if ((pstmt->stmt_len > 0 || pstmt->stmt_location > 0) &&
+			sg_queries_tracked())
+			sg_query_note(queryString, pstmt->stmt_location, pstmt->stmt_len, 0);
 		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
-	else
-		watched_utility(pstmt, queryString, readOnlyTree, context, params,
+	}
+	else if (sg_queries_on)
+		counted_utility(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
+	else
+		run_utility(pstmt, queryString, readOnlyTree, context, params,
+					queryEnv, dest, qc);
 
 	if (unlikely(sg_rehearsal != NULL))
 		sg_rehearsed_utility(stmt, qc);
-	/* the tree may be gone */
-	if (counted)
-		sg_query_utility_end(&frame, qc);
 }
 
 static void
@@ -299,7 +360,10 @@ sg_emit_log_hook(ErrorData *edata)
 	{
 		sg_pool_log(edata);
 		sg_query_log(edata);
+		sg_migration_log_error(edata);
 	}
+	else if (edata->elevel == LOG)
+		sg_migration_log_wait(edata);
 	if (prev_emit_log_hook)
 		(*prev_emit_log_hook) (edata);
 }
@@ -327,6 +391,7 @@ _PG_init(void)
 		emit_log_hook = sg_emit_log_hook;
 		sg_collector_register();
 		sg_query_errors_init();
+		sg_migration_measure_init();
 	}
 
 	prev_planner_hook = planner_hook;

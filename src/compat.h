@@ -22,6 +22,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
+#include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -307,7 +308,9 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #else
 #define sg_is_virtual(constraint) \
 	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
-#define sg_is_unenforced(constraint) (!(constraint)->is_enforced)
+#define sg_is_unenforced(constraint) \
+	(((constraint)->contype == CONSTR_CHECK || \
+	  (constraint)->contype == CONSTR_FOREIGN) && !(constraint)->is_enforced)
 static inline const char *
 sg_stops_enforcing(const AlterTableCmd *cmd)
 {
@@ -389,12 +392,33 @@ sg_backend_status(int i)
 #endif
 
 /*
+ * 16 made a plain number of nanoseconds of instr_time (commit 03023a2664f8).
+ */
+#if PG_VERSION_NUM < 160000
+#ifndef WIN32
+#define INSTR_TIME_GET_NANOSEC(t) \
+	((uint64) (t).tv_sec * UINT64CONST(1000000000) + (uint64) (t).tv_nsec)
+#else
+#define INSTR_TIME_GET_NANOSEC(t) (INSTR_TIME_GET_MICROSEC(t) * 1000)
+#endif
+#endif
+
+/*
  * 16 moved the making of query identifiers to another folder.
  */
 #if PG_VERSION_NUM < 160000
 #include "utils/queryjumble.h"
 #else
 #include "nodes/queryjumble.h"
+#endif
+
+/*
+ * 16 renamed the fields of a table's pending statistics.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_stat_table_id(table) ((table)->t_id)
+#else
+#define sg_stat_table_id(table) ((table)->id)
 #endif
 
 #endif							/* SG_COMPAT_H */

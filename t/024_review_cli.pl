@@ -193,6 +193,9 @@ for my $name ('a b.sql', "it's.sql", '$(touch hit).sql', '-d.sql', 'FS=x', '"q".
 ok(!-e 'hit', 'no name is run');
 ($rc, $out) = review_from("$bad;", '-');
 is("$rc " . places($out), "1 <stdin>:1:$at:$found", 'standard input');
+IPC::Run::run([ 'sh', '-c', 'mkfifo pipe; cat b.sql >pipe & sh "$0" -d "$1" pipe b.sql', $script, $node->connstr('postgres') ],
+	'>', \$out);
+like($out, qr/^pipe:1:$at: error: .*\nb\.sql:1:/, 'a pipe');
 ($rc, $out) = review_from("$bad;", 'b.sql', '-', 'b.sql');
 is("$rc " . places($out), "1 b.sql:1:$at:$found <stdin>:1:$at:$found", 'beside a file that is named twice');
 
@@ -236,7 +239,7 @@ is_deeply([ @first{qw(file line column statement level rule relation)} ],
 like("$first{message}|$first{detail}|$first{hint}", qr/^UPDATE matches.*\|The subquery.*\|Compare/, 'JSON: its texts');
 is($report->{findings}[1]{level}, 'record', 'JSON: levels have their own names');
 
-($rc, $out) = review('--format=sarif', 'b.sql', 'r.sql', 'w.sql', 'sub dir/one.sql', "$dir/u$u.sql");
+($rc, $out) = review('--format=sarif', './sub dir/.././/b.sql', 'r.sql', 'w.sql', 'sub dir/one.sql', "$dir/u$u.sql");
 $report = $json->decode($out);
 is($report->{version}, '2.1.0', 'SARIF: version');
 like($report->{'$schema'}, qr/sarif-2\.1\.0/, 'SARIF: schema');
@@ -258,7 +261,7 @@ for my $result (@{ $run->{results} })
 }
 is_deeply(\@wrong, [], 'SARIF: results have what they must have');
 my %uri = map { $_->{locations}[0]{physicalLocation}{artifactLocation}{uri} => 1 } @{ $run->{results} };
-ok($uri{'sub%20dir/one.sql'} && grep({ m{^file:///.*u%C3%BC\.sql$} } keys %uri), 'SARIF: addresses')
+ok($uri{'sub%20dir/one.sql'} && $uri{'b.sql'} && grep({ m{^file:///.*u%C3%BC\.sql$} } keys %uri), 'SARIF: addresses')
   or diag join ' ', keys %uri;
 ok(!(grep { !$_->{id} || !($_->{shortDescription}{text} || $_->{id} eq 'include') } @{ $driver->{rules} }),
 	'SARIF: rules are described');
@@ -343,6 +346,12 @@ $long =~ tr/\n/ /;
 file('long.sql', $long);
 ($rc, $out, $err) = review('long.sql');
 is($out, 'long.sql:1:' . (length(decode('UTF-8', $long)) - 3) . ': note: r: ' . md5_hex($long) . "\n", '10 MB in one line') or diag $err;
+$database = 'd_latin1';
+($rc, $out, $err) = review('--fail-level=record', 'b.sql', file('euro.sql', "SELECT '\xe2\x82\xac'"));
+is($rc, 2, 'a character that the database does not have');
+like($err, qr/22P05.*\n\.\.\. in euro\.sql$/m, '... is told with the file');
+(undef, $out) = review('--format=json', file("\xfc.sql", 'HERE'));
+is($json->decode($out)->{findings}[0]{file}, '?.sql', 'a file name that is not UTF-8, in JSON');
 $database = 'template1';
 ($rc, $out, $err) = review('b.sql');
 is($rc, 2, 'a database without the extension');
@@ -359,6 +368,8 @@ for my $other ([ 'dash' ], [ 'bash', '--posix' ], [ 'busybox', 'sh' ])
 	my @same = map { [ review(@$_) ] } [ 'main.sql', 'r.sql' ], [ '--preview', '1.sql' ], [ '--format=sarif', 'main.sql' ], ['--nix'];
 	is_deeply(\@same, \@all, "the same with @$other");
 }
+symlink $script, 'link' or die $!;
+is(system("./link b.sql >/dev/null 2>&1") >> 8, 2, 'without its parts it says so');
 @shell = ();
 $script = $node->installed_command('safeguard-review');
 is_deeply([ (review('main.sql', 'r.sql')) ], $all[0], 'the same as installed, one file');

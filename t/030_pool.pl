@@ -345,6 +345,12 @@ is($sleeper->answer->{error}{C}, '57P05', 'an idle_session_timeout');
 is(timeouts(), $timeouts + 4, 'is one');
 is($monitor->rows('SELECT error_rate > 0 AND error_rate <= 100 FROM safeguard.pool_stats()'),
 	't', 'errors have a rate');
+my $rate = 'SELECT error_rate FROM safeguard.pool_stats()';
+$session->query('ROLLBACK; SET safeguard.track_queries = off');
+my $known = $monitor->rows($rate);
+$session->query('SELECT 1/0') for 1 .. 100;
+cmp_ok($monitor->rows($rate), '<=', $known,
+	'errors are left out where statements are');
 $session->disconnect;
 wait_for_sessions(1);
 

@@ -27,7 +27,7 @@ function utf8(s,    i, n, part) {	# in parts, since gsub is slow on long lines
 		n = 1000
 		while (substr(s, i + n, 1) ~ /[\200-\277]/ && n < 1004) n++
 		part = substr(s, i, n)
-		gsub(/[\302-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277]/, "", part)
+		gsub(character, "", part)
 		if (part ~ /[\200-\377]/) return 0
 	}
 	return 1
@@ -129,7 +129,10 @@ function command(    c, name, from, to, args, file) {
 		while (match(args, /[\\\047"\140]/)) {
 			to += RSTART - 1; c = substr(args, RSTART, 1); args = substr(args, RSTART)
 			if (c == "\\") break
-			if (!match(args, c == "\047" ? "^\047([^\047\\\\]|\\\\.)*\047" : "^" c "[^" c "]*" c)) { args = ""; break }
+			if (!match(args, c == "\047" ? "^\047([^\047\\\\]|\\\\.)*\047" : "^" c "[^" c "]*" c)) {
+				args = ""
+				break
+			}
 			to += RLENGTH; args = substr(args, RLENGTH + 1)
 		}
 	if (c != "\\" || args == "") to = length(line) + 1
@@ -147,7 +150,7 @@ function command(    c, name, from, to, args, file) {
 	else if (name ~ /^(c|connect)$/) note(nr, column(at), "\\\\" name " is not followed: what comes next is judged in the same database")
 	else if (name ~ /^(q|quit)$/) note(nr, column(at), "\\\\" name " does not end the review: what comes next is judged too")
 	else if (name == "set") { file = argument(args); if (file != "") known[file] = 1 }
-	else if (name != "" && name !~ /^(g|gx|gset|gdesc|crosstabview|watch|bind|elif|else|endif|unset|getenv|setenv|prompt|echo|qecho|warn|pset|timing|errverbose|conninfo|restrict|unrestrict|p|print|s|l|z|html|h|help|s[fv]\+?|lo_list\+?|[aCfHtTx]|d[^ ]*|\\)$/)
+	else if (name != "" && name !~ harmless)
 		note(nr, column(at), esc("\\" name " is skipped"))
 	if (name ~ /^(g|gx|gexec|gset|gdesc|crosstabview|watch|parse|sendpipeline)$/ && started) {
 		put(at, at, ";")
@@ -182,14 +185,19 @@ function statement(    w, n, c, p, two) {	# outside quotes, up to the next speci
 		return
 	}
 	if (c == ":" && two != "::" && two != ":=") {
-		if (match(w, /^:([A-Za-z0-9_\200-\377]+|\047[A-Za-z0-9_\200-\377]+\047|"[A-Za-z0-9_\200-\377]+"|[{][?][A-Za-z0-9_\200-\377]+[}])/) && variable(substr(w, 1, RLENGTH))) {
+		if (match(w, psql_variable) && variable(substr(w, 1, RLENGTH))) {
 			at += RLENGTH
 			return
 		}
 	}
 	begin(at)
 	special = 1
-	if (c == "(") { paren++; delete json[paren]; if (tolower(substr(line, at > 20 ? at - 20 : 1, at > 20 ? 20 : at - 1)) ~ /json_object(agg)?[ \t]*$/) json[paren] = 1 }
+	if (c == "(") {
+		paren++
+		delete json[paren]
+		w = tolower(substr(line, at > 20 ? at - 20 : 1, at > 20 ? 20 : at - 1))
+		if (w ~ /json_object(agg)?[ \t]*$/) json[paren] = 1
+	}
 	else if (c == ")") { if (paren) paren-- }
 	else if (c == "[") bracket++
 	else if (c == "]") { if (bracket) bracket-- }
@@ -223,9 +231,20 @@ function quoted(    w, n) {	# inside quotes or a comment
 }
 BEGIN {
 	FS = "\n"
+	more = "[\200-\277]"
+	character = "[\302-\337]" more "|\340[\240-\277]" more "|[\341-\354\356\357]" more more \
+		"|\355[\200-\237]" more "|\360[\220-\277]" more more "|[\361-\363]" more more more \
+		"|\364[\200-\217]" more more
+	name = "[A-Za-z0-9_\200-\377]+"
+	psql_variable = "^:(" name "|\047" name "\047|\"" name "\"|[{][?]" name "[}])"
+	# commands that show something, or of which the review knows enough
+	harmless = "^(g|gx|gset|gdesc|crosstabview|watch|bind|elif|else|endif|unset|getenv|setenv|prompt" \
+		"|echo|qecho|warn|pset|timing|errverbose|conninfo|restrict|unrestrict|p|print|s|l|z|html|h|help" \
+		"|s[fv][+]?|lo_list[+]?|[aCfHtTx]|d[^ ]*|\\\\)$"
 	unit = ENVIRON["SG_UNIT"]
 	notes = unit ".notes"; stmts = unit ".stmts"; inc = unit ".inc"
-	n = split("DBNAME USER HOST PORT ENCODING VERSION ROW_COUNT ERROR SQLSTATE LAST_ERROR_MESSAGE LAST_ERROR_SQLSTATE", list, " ")
+	n = split("DBNAME USER HOST PORT ENCODING VERSION ROW_COUNT ERROR SQLSTATE LAST_ERROR_MESSAGE" \
+		" LAST_ERROR_SQLSTATE", list, " ")
 	for (i = 1; i <= n; i++) known[list[i]] = 1
 }
 {

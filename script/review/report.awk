@@ -34,14 +34,24 @@ function text(s) { return s == "\\N" ? "null" : quote(plain(s)) }
 function value(s) { return s == "\\N" || s == "" ? "null" : plain(s) }
 function uri(s,    i, c, out) {
 	out = s ~ /^\// ? "file://" : ""
-	while (s ~ /^\.\//) s = substr(s, 3)
+	s = "/" s
+	while (sub(/\/\.?\//, "/", s)) ;
+	while (match(s, /\/([^.\/][^\/]*|\.[^.\/][^\/]*)\/\.\.\//))
+		s = substr(s, 1, RSTART - 1) substr(s, RSTART + RLENGTH - 1)
+	if (out == "") s = substr(s, 2)
 	for (i = 1; i <= length(s); i++) {
 		c = substr(s, i, 1)
 		out = out (c ~ /[A-Za-z0-9._~\/-]/ ? c : hex[c])
 	}
 	return out
 }
-function place() { return "\"file\": " quote(name[$1]) ", \"line\": " $2 ", \"column\": " $3 ", " }
+function utf8(s,    rest) {
+	rest = s
+	gsub(/[\302-\337][\200-\277]|[\340-\357][\200-\277][\200-\277]|[\360-\364][\200-\277][\200-\277][\200-\277]/, "", rest)
+	if (rest ~ /[\200-\377]/) gsub(/[\200-\377]/, "?", s)
+	return s
+}
+function place() { return "\"file\": " quote(utf8(name[$1])) ", \"line\": " $2 ", \"column\": " $3 ", " }
 function item(list, s) { return list (list == "" ? "" : ",") "\n    " s }
 function sarif(    message, region) {
 	message = plain($10)

@@ -81,7 +81,7 @@ sg_acquisitions_size(void)
 }
 
 /*
- * Set all figures.  Each is a pg_atomic_uint64, so the whole is an array.
+ * Forget all figures.  Each is a pg_atomic_uint64, so the whole is an array.
  */
 void
 sg_acquisitions_reset(void)
@@ -295,7 +295,8 @@ sg_pool_log(const ErrorData *edata)
 			count_refusal(refusal_of(edata));
 		return;
 	}
-	if (edata->elevel == ERROR)
+	/* against statements, which are counted where queries are tracked */
+	if (edata->elevel == ERROR && sg_track_queries != SG_TRACK_OFF)
 		sg_count_error();
 	if (is_timeout(edata))
 		sg_count_timeout();

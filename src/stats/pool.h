@@ -10,6 +10,7 @@
 #ifndef SG_POOL_H
 #define SG_POOL_H
 
+#include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "utils/backend_status.h"
 #include "utils/elog.h"
