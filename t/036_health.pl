@@ -306,7 +306,7 @@ configure(q{safeguard.leak_after = '1h'}, q{safeguard.critical_for = '3s'});
 open_sessions(16);
 wait_for_status('critical', 'utilization is critical');
 my $collector = $node->safe_psql('postgres',
-	q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'safeguard collector'});
+	q{SELECT substring(detail FROM 'Process ([0-9]+)') FROM safeguard.status() WHERE item = 'collector'});
 kill 'STOP', $collector;
 $node->poll_query_until('postgres',
 	q{SELECT count(*) > 0 FROM safeguard.health() h, unnest(h.warnings) w WHERE w LIKE 'advice: no sample of the pool for %; see item "collector"%'});
