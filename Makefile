@@ -2,7 +2,7 @@
 #
 # make                  build, for the server whose pg_config is found or given
 #                       as PG_CONFIG
-# make install          install it there
+# make install          install it there, with safeguard-review
 # make installcheck     test on a running server, preloaded or not
 # make check-shared     test what needs shared memory, on a server of its own
 # make check-preloaded  all regression tests, on a server of its own
@@ -55,7 +55,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
 REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass \
-	rule_destructive_ddl_counts status upsert_stats watch watch_rights
+	rule_destructive_ddl_counts status upsert_stats watch watch_incident watch_rights
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 
 # Isolation tests have several sessions from the start, which a plain server
@@ -63,6 +63,8 @@ REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tes
 ISOLATION = $(sort $(patsubst $(here)/specs/%.spec,%,$(wildcard $(here)/specs/*.spec)))
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=$(srcdir)/safeguard.conf
 TAP_TESTS = $(if $(wildcard $(here)/t/*.pl),1)
+
+SCRIPTS_built = safeguard-review
 
 EXTRA_CLEAN = tmp_check tmp_check_iso
 
@@ -76,6 +78,13 @@ $(OBJS) $(OBJS:.o=.bc): $(wildcard $(here)/src/*.h $(here)/src/*/*.h)
 temp_regress = $(pg_regress_installcheck) --temp-instance=./tmp_check/$@ \
 	--outputdir=./tmp_check/$@.out --temp-config=$(srcdir)/safeguard.conf \
 	--dbname=$(CONTRIB_TESTDB)
+
+# script/safeguard-review runs from the tree; what is installed is one file
+safeguard-review: $(addprefix $(srcdir)/script/,safeguard-review review/assemble \
+		review/read.awk review/arrange.awk review/locate.awk review/report.awk)
+	sh $(srcdir)/script/review/assemble $< >$@.tmp
+	chmod 755 $@.tmp
+	mv $@.tmp $@
 
 .PHONY: check-shared check-preloaded prove-reject
 check-shared:

@@ -20,8 +20,12 @@
  */
 #include "postgres.h"
 
-/* its headers need not be there: libpq-be.h keeps the places of its fields */
+/*
+ * Their headers need not be there: libpq-be.h keeps the places of the fields
+ * of a Port that can be told without them.
+ */
 #undef ENABLE_GSS
+#undef USE_OPENSSL
 
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -35,6 +39,7 @@
 
 #include "compat.h"
 #include "safeguard.h"
+#include "review/rehearse.h"
 #include "stats/pool.h"
 #include "stats/queries.h"
 
@@ -104,13 +109,12 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (sg_queries_tracked())
-		sg_query_note_start(queryDesc);
-
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+	if (sg_query_declares)
+		sg_query_declare(queryDesc);
 
 	/*
 	 * After the server has checked the user's privileges, so that nobody
@@ -124,6 +128,8 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 
 	if (sg_row_limit_set())
 		sg_row_limit_start(queryDesc, eflags);
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearse_executor(queryDesc, eflags);
 
 	if (sg_upsert_wanted(queryDesc->plannedstmt))
 		sg_upsert_start(queryDesc, eflags);
@@ -133,8 +139,8 @@ static void
 sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
 			   uint64 count SG_RUN_ONCE_PARAM)
 {
-	SgQueryFrame frame;
-	bool		watched = sg_query_run_begin(&frame, queryDesc);
+	ErrorContextCallback callback;
+	bool		watched = sg_query_run_begin(&callback, queryDesc);
 
 	if (prev_ExecutorRun_hook)
 		(*prev_ExecutorRun_hook) (queryDesc, direction,
@@ -143,15 +149,12 @@ sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
 		standard_ExecutorRun(queryDesc, direction, count SG_RUN_ONCE_ARG);
 
 	if (watched)
-		sg_query_run_end(&frame, queryDesc, count);
+		sg_query_run_end(&callback, queryDesc, count);
 }
 
-static void
-sg_ExecutorFinish(QueryDesc *queryDesc)
+static inline void
+run_finish(QueryDesc *queryDesc)
 {
-	SgQueryFrame frame;
-	bool		watched = sg_query_finish_begin(&frame, queryDesc);
-
 	/* all rows are there, and no AFTER trigger has run yet */
 	if (sg_upserts_running > 0)
 		sg_upsert_finish(queryDesc);
@@ -164,16 +167,33 @@ sg_ExecutorFinish(QueryDesc *queryDesc)
 	/* CTEs that nobody reads, and AFTER triggers, have run now */
 	if (sg_limited_statements != NULL)
 		sg_row_limit_finish(queryDesc);
+}
 
-	if (watched)
-		sg_query_finish_end(&frame, queryDesc);
+static pg_noinline void
+counted_finish(QueryDesc *queryDesc)
+{
+	ErrorContextCallback callback;
+	bool		counted = sg_query_finish_begin(&callback, queryDesc);
+
+	run_finish(queryDesc);
+	if (counted)
+		sg_query_finish_end(&callback, queryDesc);
+}
+
+static void
+sg_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (sg_queries_on && sg_query_modifies(queryDesc))
+		counted_finish(queryDesc);
+	else
+		run_finish(queryDesc);
 }
 
 static void
 sg_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (sg_open_queries != NULL)
-		sg_query_close(queryDesc);
+		sg_cursor_close(queryDesc);
 	if (sg_upserts_running > 0)
 		sg_upsert_end(queryDesc);
 
@@ -210,6 +230,41 @@ watched_utility(PlannedStmt *pstmt, const char *queryString,
 	PG_END_TRY();
 }
 
+static inline void
+run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
+{
+	const Node *stmt = pstmt->utilityStmt;
+
+	/* a frequent command, of which nothing is wanted */
+	if (IsA(stmt, TransactionStmt) || !sg_utility_wants(stmt))
+		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+	else
+		watched_utility(pstmt, queryString, readOnlyTree, context, params,
+						queryEnv, dest, qc);
+}
+
+static pg_noinline void
+counted_utility(PlannedStmt *pstmt, const char *queryString,
+				bool readOnlyTree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *queryEnv,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	ErrorContextCallback callback;
+	bool		counted = sg_query_utility_begin(&callback, pstmt, queryString,
+												 context);
+
+	run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv,
+				dest, qc);
+
+	/* the tree may be gone */
+	if (counted)
+		sg_query_utility_end(&callback, qc);
+}
+
 static void
 sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  bool readOnlyTree, ProcessUtilityContext context,
@@ -217,22 +272,31 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 				  DestReceiver *dest, QueryCompletion *qc)
 {
 	const Node *stmt = pstmt->utilityStmt;
-	SgQueryFrame frame;
-	bool		counted = sg_query_utility_begin(&frame, pstmt, queryString,
-												 context);
 
-	/* the most frequent commands, of which nothing is wanted */
-	if (IsA(stmt, ExecuteStmt) || IsA(stmt, TransactionStmt) ||
-		!sg_utility_wants(stmt))
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearse_utility(stmt);
+
+	/*
+	 * The most frequent command; what it executes counts.  It has to be told
+	 * from others only if there are others in its message.
+	 */
+	if (IsA(stmt, ExecuteStmt))
+	{
+		if ((pstmt->stmt_len > 0 || pstmt->stmt_location > 0) &&
+			sg_queries_tracked())
+			sg_query_note(queryString, pstmt->stmt_location, pstmt->stmt_len, 0);
 		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
-	else
-		watched_utility(pstmt, queryString, readOnlyTree, context, params,
+	}
+	else if (sg_queries_on)
+		counted_utility(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
+	else
+		run_utility(pstmt, queryString, readOnlyTree, context, params,
+					queryEnv, dest, qc);
 
-	/* the tree may be gone */
-	if (counted)
-		sg_query_utility_end(&frame, qc);
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearsed_utility(stmt, qc);
 }
 
 static void
@@ -244,6 +308,8 @@ sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
 	{
 		if (unlikely(prev_object_access_hook != NULL))
 			(*prev_object_access_hook) (access, classId, objectId, subId, arg);
+		if (unlikely(sg_rehearsal != NULL) && access == OAT_FUNCTION_EXECUTE)
+			sg_rehearse_function(objectId);
 		return;
 	}
 	if (prev_object_access_hook)

@@ -156,6 +156,12 @@ SELECT safeguard.clear_column('t', 'e', 'scope');
 -- rebuilt, replaced in the same command, one of two equal ones, after its replacement
 ALTER TABLE t ALTER COLUMN a TYPE bigint, ALTER COLUMN c TYPE bigint;
 ALTER TABLE t DROP CONSTRAINT t_ab, ADD CONSTRAINT t_ab UNIQUE (a, b);
+-- an index that the server makes again with another text for its expression
+CREATE TABLE words (word varchar(10));
+CREATE UNIQUE INDEX words_lower ON words (lower(word));
+INSERT INTO words VALUES ('x') ON CONFLICT (lower(word)) DO NOTHING;
+ALTER TABLE words ALTER word TYPE text;
+INSERT INTO words VALUES ('x') ON CONFLICT (lower(word)) DO NOTHING;
 REINDEX TABLE t;
 CREATE UNIQUE INDEX t_d2 ON t (d);
 DROP INDEX t_d;

@@ -22,6 +22,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
+#include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -71,6 +72,18 @@ sg_merge_condition(Query *query)
 	return query->mergeJoinCondition;
 #else
 	return NULL;
+#endif
+}
+
+/* Make a Query no MERGE. */
+static inline void
+sg_forget_merge(Query *query)
+{
+	query->mergeActionList = NIL;
+#if PG_VERSION_NUM >= 170000
+	query->mergeJoinCondition = NULL;
+#else
+	query->mergeUseOuterJoin = false;
 #endif
 }
 
@@ -220,8 +233,13 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #define sg_owns_schema(nspid, roleid) pg_namespace_ownercheck(nspid, roleid)
 #define sg_may_use_schema(nspid, roleid) \
 	(pg_namespace_aclcheck(nspid, roleid, ACL_USAGE) == ACLCHECK_OK)
+#define sg_may_execute(funcid, roleid) \
+	(pg_proc_aclcheck(funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK)
 #else
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#define sg_may_execute(funcid, roleid) \
+	(object_aclcheck(ProcedureRelationId, funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK)
 #define sg_owns_schema(nspid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspid, roleid)
 #define sg_may_use_schema(nspid, roleid) \
@@ -259,6 +277,62 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #define sg_constraint_is_enforced(form) true
 #else
 #define sg_constraint_is_enforced(form) ((form)->conenforced)
+#endif
+
+/*
+ * Which column of one relation has the name of which of the other.  16 added
+ * an argument.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to))
+#else
+#define sg_attribute_map(from, to) \
+	build_attrmap_by_name(RelationGetDescr(from), RelationGetDescr(to), false)
+#endif
+
+/*
+ * 17 can change the expression of a generated column; 18 has such columns that
+ * are not stored, and constraints that are declared, but not enforced, and
+ * changes these by a node of its own.
+ */
+#if PG_VERSION_NUM < 170000
+#define sg_sets_expression(cmd) false
+#else
+#define sg_sets_expression(cmd) ((cmd)->subtype == AT_SetExpression)
+#endif
+#if PG_VERSION_NUM < 180000
+#define sg_is_virtual(constraint) false
+#define sg_is_unenforced(constraint) false
+#define sg_stops_enforcing(cmd) ((const char *) NULL)
+#else
+#define sg_is_virtual(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
+#define sg_is_unenforced(constraint) \
+	(((constraint)->contype == CONSTR_CHECK || \
+	  (constraint)->contype == CONSTR_FOREIGN) && !(constraint)->is_enforced)
+static inline const char *
+sg_stops_enforcing(const AlterTableCmd *cmd)
+{
+	const ATAlterConstraint *alter = (const ATAlterConstraint *) cmd->def;
+
+	return cmd->subtype == AT_AlterConstraint && alter->alterEnforceability &&
+		!alter->is_enforced ? alter->conname : NULL;
+}
+#endif
+
+/*
+ * 18 runs portals and plans once, without being asked.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_executor_run_all(desc) \
+	ExecutorRun(desc, ForwardScanDirection, 0, true)
+#define sg_portal_run_all(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, false, true, dest, dest, qc)
+#else
+#define sg_executor_run_all(desc) ExecutorRun(desc, ForwardScanDirection, 0)
+#define sg_portal_run_all(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, false, dest, dest, qc)
 #endif
 
 /*
@@ -315,6 +389,18 @@ sg_backend_status(int i)
 #else
 #define SG_RUN_ONCE_PARAM
 #define SG_RUN_ONCE_ARG
+#endif
+
+/*
+ * 16 made a plain number of nanoseconds of instr_time (commit 03023a2664f8).
+ */
+#if PG_VERSION_NUM < 160000
+#ifndef WIN32
+#define INSTR_TIME_GET_NANOSEC(t) \
+	((uint64) (t).tv_sec * UINT64CONST(1000000000) + (uint64) (t).tv_nsec)
+#else
+#define INSTR_TIME_GET_NANOSEC(t) (INSTR_TIME_GET_MICROSEC(t) * 1000)
+#endif
 #endif
 
 /*

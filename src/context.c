@@ -32,6 +32,7 @@
 #include "utils/rls.h"
 
 #include "compat.h"
+#include "review/rehearse.h"
 #include "safeguard.h"
 #include "stats/queries.h"
 
@@ -238,10 +239,13 @@ find_in_upsert(SgUpsert *upsert, void *arg)
 	return false;
 }
 
-/* The same as sg_find for the upserts of a statement that has been planned. */
-static List *
-find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
-			 List **consulted)
+/*
+ * The same as sg_find for the upserts of a statement that has been planned;
+ * "where" is what sg_upsert_where has said before.
+ */
+List *
+sg_find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
+				List **consulted)
 {
 	UpsertResult result = {NIL, NIL};
 
@@ -282,8 +286,8 @@ detect_contained(Detection *detection, MemoryContext work)
 		if (detection->plan == NULL)
 			findings = sg_find(detection->parse, &relations);
 		else
-			findings = find_upserts(detection->parse, detection->plan,
-									detection->where, &relations);
+			findings = sg_find_upserts(detection->parse, detection->plan,
+									   detection->where, &relations);
 		MemoryContextSwitchTo(caller);
 		detection->consulted = list_copy(relations);
 		marks = sg_planmark_encode(findings);
@@ -448,17 +452,18 @@ sg_relation_is_exempt(Oid relid)
  * Whatever runs statements inside of another says so in the context of error
  * messages (SPI, SQL functions, the procedural languages, COPY FROM), while
  * EXECUTE, EXPLAIN ANALYZE, COPY (...) TO and CREATE TABLE AS, which run what
- * the client has written, say nothing.  The extended protocol puts in the
- * parameters, and we what looks for violations (src/stats/violations.c), which
- * are no sign of nesting.  To count levels in the executor
- * hooks would cost every statement of every session something, and could
- * not see what runs in no executor, such as deferred triggers at commit.
+ * the client has written, say nothing; parameters and the look-out for
+ * violations are no sign of nesting.  To count levels in the executor hooks
+ * would cost every statement something, and could not see what runs in no
+ * executor, such as deferred triggers at commit.  What is rehearsed counts as
+ * sent by the client, wherever the rehearsal was called.
  */
 bool
 sg_is_top_level(void)
 {
 	for (ErrorContextCallback *context = error_context_stack;
-		 context != NULL; context = context->previous)
+		 context != NULL && context != sg_top_context;
+		 context = context->previous)
 	{
 		if (context->callback != ParamsErrorCallback &&
 			context->callback != sg_violation_callback)

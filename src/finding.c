@@ -21,6 +21,10 @@
 #include "compat.h"
 #include "safeguard.h"
 
+/* set while statements are rehearsed, whose findings are somebody's answer */
+void		(*sg_capture) (const SgDecision *decision,
+						   const SgSource *source) = NULL;
+
 /* ---------------- deciding ---------------- */
 
 /*
@@ -194,7 +198,8 @@ sg_decide(List *findings)
 		if (finding->when == SG_WHEN_TRUE_IS_UNQUALIFIED &&
 			!sg_true_is_unqualified)
 			continue;
-		level = sg_level_for(finding->rule, finding->relid);
+		level = finding->decided != SG_LEVEL_OFF ? finding->decided :
+			sg_level_for(finding->rule, finding->relid);
 		if (finding->highest != SG_LEVEL_OFF)
 			level = Min(level, finding->highest);
 		if (level == SG_LEVEL_OFF)
@@ -224,13 +229,20 @@ count(const SgDecision *decision, const SgSource *source)
  * first, so that an error hides none of them.
  *
  * With explain_only nothing is executed: what would be rejected is a warning,
- * and nothing is counted.
+ * and nothing is counted.  Where findings are captured, they are neither
+ * counted nor told, and the statement goes on.
  */
 void
 sg_deliver(List *decisions, const SgSource *source, bool explain_only)
 {
 	ListCell   *lc;
 
+	if (unlikely(sg_capture != NULL))
+	{
+		foreach(lc, decisions)
+			sg_capture(lfirst(lc), source);
+		return;
+	}
 	if (!explain_only)
 	{
 		foreach(lc, decisions)

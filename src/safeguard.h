@@ -3,7 +3,7 @@
  * safeguard.h
  *		Types and functions that the files of safeguard share.
  *
- * One section per defining file.  A rule only detects: it fills SgFinding
+ * One section per defining file; the settings are in guc.h.  A rule only detects: it fills SgFinding
  * and neither raises, counts nor asks for its level.  finding.c is the only
  * place that reports.
  *
@@ -99,6 +99,7 @@ typedef struct SgFinding
 {
 	SgRuleId	rule;
 	SgLevel		highest;		/* it never acts above this; OFF: no such limit */
+	SgLevel		decided;		/* has been asked for already; OFF: has not */
 	Oid			relid;			/* relation that the level belongs to: target */
 	int			location;		/* byte offset in the source text, or -1 */
 	SgWhen		when;			/* on what it depends, besides its level */
@@ -184,6 +185,8 @@ typedef struct SgUtility
 	List	   *losses;			/* of SgKeyLoss: what it has dropped or
 								 * renamed, in "context" */
 	struct SgDdl *ddl;			/* notes of the rules about DDL, or NULL */
+	struct SgTrial *trial;	/* not NULL: the command does not run, it is
+								 * only looked at */
 	MemoryContext context;
 } SgUtility;
 
@@ -239,49 +242,15 @@ extern void sg_registry_detect_upsert(SgUpsert *upsert);
 
 /* ---------------- guc.c ---------------- */
 
-extern bool sg_enabled;
-extern int	sg_max_level;		/* SgLevel */
-extern bool sg_temp_tables;
-extern bool sg_true_is_unqualified;
-extern int	sg_max_findings;
-extern int	sg_max_rows;
-extern int	sg_max_rows_session;
-extern int	sg_expected_rows;
-extern const char sg_max_rows_name[];
-extern const char sg_max_rows_session_name[];
-extern int	sg_overwrite_min_rows;
-extern double sg_overwrite_ratio;
-extern int	sg_large_table;		/* kB */
-extern int	sg_max_upserts;
-extern int	sg_slow_query_ms;
-extern int	sg_track_queries;	/* SgTrack */
-extern bool sg_track_pool;
-extern int	sg_sample_interval; /* s */
-extern int	sg_save_interval;	/* s */
-extern int	sg_leak_after;		/* s */
-extern int	sg_utilization_warning; /* per cent */
-extern int	sg_utilization_critical;	/* per cent */
-extern int	sg_critical_for;	/* s */
-extern int	sg_failures_per_minute;
-extern int	sg_timeouts_per_minute;
-extern int	sg_slow_queries_per_hour;
-extern int	sg_acquisition_warning_ms;
-extern int	sg_max_queries;
-extern int	sg_max_watched;
-extern int	sg_history_size;	/* samples */
-extern int	sg_rule_level[SG_NUM_RULES];	/* SgLevel */
-
-extern const char *sg_level_name(SgLevel level);
-extern int	sg_level_by_name(const char *name);
-extern char *sg_level_names(void);
-extern char *sg_rule_parameter(const char *rule);
-extern void sg_guc_init(void);
+#include "guc.h"
 
 /* ---------------- context.c ---------------- */
 
 extern List *sg_find(Query *parse, List **consulted);
 extern List *sg_detect(Query *parse, List **consulted);
 extern Node *sg_upsert_where(Query *parse);
+extern List *sg_find_upserts(Query *parse, PlannedStmt *plan,
+							 const Node *where, List **consulted);
 extern List *sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
 							   List **consulted);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
@@ -303,6 +272,10 @@ extern int	sg_planmark_find_note(const PlannedStmt *plan, uint32 id,
 								  uint32 *words, int maxwords);
 
 /* ---------------- finding.c ---------------- */
+
+/* takes what would be counted and reported, while statements are rehearsed */
+extern void (*sg_capture) (const SgDecision *decision,
+						   const SgSource *source);
 
 extern SgLevel sg_level_for(SgRuleId rule, Oid relid);
 extern bool sg_columns_are_readable(List *columns);
@@ -397,6 +370,9 @@ extern bool sg_utility_wants(const Node *stmt);
 extern void sg_utility_begin(SgUtility *utility, const PlannedStmt *pstmt,
 							 const char *query_string);
 extern void sg_utility_before(SgUtility *utility);
+extern void sg_utility_event(SgUtility *utility, ObjectAccessType access,
+							 Oid classId, Oid objectId, int subId, void *arg);
+extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
@@ -438,6 +414,7 @@ extern void sg_bypass_access(SgUtility *utility, ObjectAccessType access,
 							 Oid classId, Oid objectId, int subId, void *arg);
 extern void sg_bypass_done(SgUtility *utility);
 extern void sg_bypass_write(QueryDesc *queryDesc, int eflags);
+extern SgFinding *sg_bypass_write_finding(CmdType operation, Oid relid);
 
 /* ---------------- watch/ ---------------- */
 
@@ -454,8 +431,9 @@ extern PlannedStmt *sg_conflict_target_plan(planner_hook_type planner,
 											const char *query_string,
 											int cursorOptions,
 											ParamListInfo boundParams);
-extern SgFinding *sg_conflict_target_try(Query *query,
-										 const char *query_string);
+extern SgFinding *sg_conflict_target_try(Query *query, Query *planned,
+										 const char *query_string,
+										 PlannedStmt **plan);
 extern void sg_constraint_bypass_see(SgUtility *utility,
 									 ObjectAccessType access, Oid classId,
 									 Oid objectId, int subId, void *arg);

@@ -86,6 +86,33 @@ sg_utility_before(SgUtility *utility)
 }
 
 /*
+ * What the command does to an object.
+ */
+void
+sg_utility_event(SgUtility *utility, ObjectAccessType access, Oid classId,
+				 Oid objectId, int subId, void *arg)
+{
+	sg_destructive_ddl_access(utility, access, classId, objectId, subId, arg);
+	sg_lock_timeout_access(utility, access, classId, objectId, subId, arg);
+	sg_bypass_access(utility, access, classId, objectId, subId, arg);
+	if (utility != NULL)
+		sg_constraint_bypass_see(utility, access, classId, objectId, subId,
+								 arg);
+}
+
+/*
+ * Judge what has been noted of a command.
+ */
+void
+sg_utility_judge(SgUtility *utility)
+{
+	sg_constraint_bypass_check(utility);
+	sg_destructive_ddl_done(utility);
+	sg_lock_timeout_done(utility);
+	sg_bypass_done(utility);
+}
+
+/*
  * The command has done its work without an error.  Raises the ERROR of a rule
  * whose level says so, which undoes the command.
  */
@@ -100,10 +127,7 @@ sg_utility_done(SgUtility *utility)
 	if (!sg_enabled || sg_process_is_exempt())
 		return;
 	sg_conflict_target_advise(utility);
-	sg_constraint_bypass_check(utility);
-	sg_destructive_ddl_done(utility);
-	sg_lock_timeout_done(utility);
-	sg_bypass_done(utility);
+	sg_utility_judge(utility);
 }
 
 /*
@@ -158,20 +182,9 @@ sg_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	else if (access == OAT_DROP && classId == DatabaseRelationId)
 		sg_watch_database_dropped(objectId);
 
-	if (sg_enabled && !sg_process_is_exempt())
-	{
-		sg_destructive_ddl_access(current, access, classId, objectId, subId,
-								  arg);
-		sg_lock_timeout_access(current, access, classId, objectId, subId,
-							   arg);
-		sg_bypass_access(current, access, classId, objectId, subId, arg);
-	}
-	if (current == NULL)
-		return;
-	if (access == OAT_POST_CREATE && classId == ProcedureRelationId &&
-		!OidIsValid(current->function))
+	if (current != NULL && access == OAT_POST_CREATE &&
+		classId == ProcedureRelationId && !OidIsValid(current->function))
 		current->function = objectId;
 	if (sg_enabled && !sg_process_is_exempt())
-		sg_constraint_bypass_see(current, access, classId, objectId, subId,
-								 arg);
+		sg_utility_event(current, access, classId, objectId, subId, arg);
 }

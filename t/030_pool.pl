@@ -151,14 +151,56 @@ is(acquisitions() - $before, 50, '50 sessions are counted');
 is(all_refused(), 30, 'refusals are still 30');
 wait_for_sessions(1);
 
+# A storm: 30 clients at once, and what they were told adds up to what is
+# counted.
+$before = acquisitions();
+my $failed_before = all_refused();
+my @storm;
+for my $child (1 .. 30)
+{
+	pipe my $read, my $write or die "no pipe: $!";
+	my $pid = fork // die "no fork: $!";
+	if ($pid == 0)
+	{
+		my ($in, $out) = (0, 0);
+		for (1 .. 10)
+		{
+			my $client = eval { connection() };
+			$client ? $in++ : $out++;
+			usleep(50_000);
+			$client->disconnect if $client;
+		}
+		syswrite $write, "$in $out\n";
+		require POSIX;
+		POSIX::_exit(0);
+	}
+	close $write;
+	push @storm, [ $pid, $read ];
+}
+my ($let_in, $turned_away) = (0, 0);
+for my $child (@storm)
+{
+	my ($pid, $read) = @$child;
+	my ($in, $out) = split ' ', <$read>;
+	$let_in += $in;
+	$turned_away += $out;
+	waitpid $pid, 0;
+}
+is($let_in + $turned_away, 300, '300 clients have tried');
+is(acquisitions() - $before, $let_in, 'those that got in are counted');
+is(all_refused() - $failed_before, $turned_away, 'and those that did not');
+note "$let_in sessions, $turned_away refused";
+wait_for_sessions(1);
+
 # What is no client's session.
+my $refusals = all_refused();
 $before = acquisitions();
 $node->safe_psql('postgres', 'IDENTIFY_SYSTEM', replication => 'database');
 my $cancel = Protocol->dial(%local);
 syswrite $cancel->{socket}, pack 'N4', 16, 80877102, 1, 1;
 sysread $cancel->{socket}, my $nothing, 1;
 is(acquisitions(), $before, 'replication and cancel requests are no sessions');
-is(all_refused(), 30, 'nor refusals');
+is(all_refused(), $refusals, 'nor refusals');
 
 # Each reason for real.
 sub is_refused
@@ -169,6 +211,10 @@ sub is_refused
 	my $started = acquisitions();
 
 	like($try->(), $message, "$reason: the client is told");
+
+	# who leaves by himself is gone before the server knows
+	wait_until("$reason is counted", sub { refused($reason) > $one })
+	  if $reason eq 'client gave up';
 	is(refused($reason) - $one, 1, "$reason: counted once");
 	is(all_refused() - $all, 1, "$reason: and nowhere else");
 	is(acquisitions(), $started, "$reason: no session has started");
@@ -233,12 +279,13 @@ is_refused(
 ok(!eval { $mute->_read(1) }, 'a client that says nothing is dropped');
 is(refused('start-up timeout'), 1, 'which nobody can count');
 is( $monitor->rows(
-		'SELECT acquisition_failures, exhaustion_events FROM safeguard.pool_stats()'),
-	'34|33',
+		q{SELECT acquisition_failures - exhaustion_events, exhaustion_events - f.count
+		  FROM safeguard.pool_stats(), safeguard.pool_failures f WHERE reason = 'server full'}),
+	'1|3',
 	'limits and time-outs are failures of the pool, passwords are not');
 
 # The same codes inside of a session are no refusals.
-my $refusals = all_refused();
+$refusals = all_refused();
 for my $code (qw(53300 28P01 28000 57014 3D000 42501 57P03))
 {
 	my $error = $monitor->query(
@@ -298,6 +345,12 @@ is($sleeper->answer->{error}{C}, '57P05', 'an idle_session_timeout');
 is(timeouts(), $timeouts + 4, 'is one');
 is($monitor->rows('SELECT error_rate > 0 AND error_rate <= 100 FROM safeguard.pool_stats()'),
 	't', 'errors have a rate');
+my $rate = 'SELECT error_rate FROM safeguard.pool_stats()';
+$session->query('ROLLBACK; SET safeguard.track_queries = off');
+my $known = $monitor->rows($rate);
+$session->query('SELECT 1/0') for 1 .. 100;
+cmp_ok($monitor->rows($rate), '<=', $known,
+	'errors are left out where statements are');
 $session->disconnect;
 wait_for_sessions(1);
 

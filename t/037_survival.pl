@@ -12,6 +12,7 @@ use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $node = incident_node(
 	'survival',
@@ -156,10 +157,13 @@ add_conf($node, 'safeguard.save_interval = 1d');
 $node->restart;
 my $saved = slurp_raw($file);
 rejected_with($node, 'postgres', $BAD, 'not saved');
+$node->safe_psql('postgres', q{SELECT safeguard.unwatch('point_info')});
 $node->stop('immediate');
 ok(slurp_raw($file) eq $saved, 'an immediate shutdown writes no file');
 $node->start;
 like(all_figures($node), qr/^4\|4 /, 'the last file is what there is');
+unlike(all_figures($node), qr/system_id/,
+	'but a table that is watched no more does not come back');
 
 # ---------------------------------------------------------------- reset
 
@@ -205,6 +209,7 @@ $offset = -s $node->logfile;
 for (1 .. 1000)
 {
 	last if symlink '/dev/full', "$file.tmp";
+	usleep(10_000);    # it is being written
 }
 $node->wait_for_log(
 	qr/LOG: .*could not write file "\Q$NAME\E": No space left on device/, $offset);

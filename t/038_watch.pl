@@ -66,6 +66,46 @@ is( $node->safe_psql('postgres', $WATCHED),
 	'public.point_info|{"system_id": 2}|0|0|1',
 	'its commit does not count again');
 
+# Many clients at once, some of whose work is undone: the figures agree with
+# the table.
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE busy (scope int, v int);
+	SELECT safeguard.watch('busy', 'scope')});
+$node->pgbench(
+	'--no-vacuum --client=8 --jobs=2 --transactions=60 --random-seed=7',
+	0, [qr/480\/480/], [qr/random seed/],
+	'changes by eight clients',
+	{
+		'038_watch' => q{
+			\set s random(1, 5)
+			\set undo random(1, 3)
+			BEGIN;
+			INSERT INTO busy VALUES (:s, 1), (:s + 1, 1);
+			SAVEPOINT a;
+			UPDATE busy SET v = v + 1 WHERE ctid = (SELECT ctid FROM busy WHERE scope = :s LIMIT 1 FOR UPDATE SKIP LOCKED);
+			INSERT INTO busy VALUES (:s, 2);
+			SAVEPOINT b;
+			INSERT INTO busy SELECT :s, 0 FROM generate_series(1, 3);
+			\if :undo = 1
+				ROLLBACK TO a;
+			\elif :undo = 2
+				ROLLBACK TO b;
+			\endif
+			DELETE FROM busy WHERE ctid IN (SELECT ctid FROM busy WHERE scope = :s AND v = 0 LIMIT 1 FOR UPDATE SKIP LOCKED);
+			COMMIT;
+		}
+	});
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT count(*), count(*) FILTER (WHERE rows = counted) FROM (
+		SELECT scope, count(*) AS rows FROM busy GROUP BY 1) t
+	FULL JOIN (SELECT (scope->>'scope')::int AS scope, inserted - deleted AS counted FROM safeguard.watched
+	WHERE relation = 'public.busy') w USING (scope)}),
+	'6|6',
+	'are all counted');
+$node->safe_psql('postgres', 'DROP TABLE busy');
+
 # pg_dump carries the declaration; loading the data is no change.
 $node->safe_psql(
 	'postgres', q{

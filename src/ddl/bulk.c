@@ -34,17 +34,6 @@
 #include "compat.h"
 #include "ddl/ddl.h"
 
-/* An index that is being built. */
-typedef struct SgBuild
-{
-	Oid			index;			/* InvalidOid: REINDEX, of all */
-	Oid			table;
-	bool		primary;
-	bool		unique;
-	bool		exclusion;
-	char		name[NAMEDATALEN];
-} SgBuild;
-
 /* ---------------- what it is about ---------------- */
 
 /*
@@ -248,7 +237,7 @@ report_build(SgUtility *utility, const SgBuild *build)
 	size = sg_size_text(bytes);
 	finding->message = psprintf("%s blocks table \"%s\", which is larger than safeguard.large_table, to build an index",
 								ddl->command, finding->table_name);
-	if (OidIsValid(build->index) && subject == build->table)
+	if (build->name[0] != '\0' && subject == build->table)
 		finding->detail = psprintf("There are %s to be read; nobody can write to the table until index \"%s\" is built.",
 								   size, build->name);
 	else
@@ -272,7 +261,7 @@ report_build(SgUtility *utility, const SgBuild *build)
  * that takes over the files of the index before it.
  */
 static bool
-read_build(SgBuild *build)
+read_build(Oid index, SgBuild *build)
 {
 	Relation	rel = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -281,7 +270,7 @@ read_build(SgBuild *build)
 	bool		ready = false;
 
 	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(build->index));
+				F_OIDEQ, ObjectIdGetDatum(index));
 	scan = systable_beginscan(rel, IndexRelidIndexId, true, SnapshotSelf, 1,
 							  &key);
 	tuple = systable_getnext(scan);
@@ -300,14 +289,17 @@ read_build(SgBuild *build)
 	return ready;
 }
 
-static void
-created_index(SgUtility *utility, SgBuild *build)
+/*
+ * An index is built while the writers of its table wait.
+ */
+void
+sg_bulk_builds(SgUtility *utility, const SgBuild *build)
 {
 	SgDdl	   *ddl = sg_ddl(utility);
 	MemoryContext caller;
 	SgBuild    *later;
 
-	if (!read_build(build) || sg_relation_is_new(build->table))
+	if (sg_relation_is_new(build->table))
 		return;
 	if (!may_rewrite(utility))
 	{
@@ -343,11 +335,12 @@ sg_bulk_before(SgUtility *utility)
 		const ReindexStmt *reindex = (const ReindexStmt *) stmt;
 		SgBuild		build = {0};
 
+		build.table = ddl->target;
 		if (reindex->kind == REINDEX_OBJECT_INDEX)
-			build.index = ddl->target;
-		build.table = OidIsValid(build.index) ?
-			sg_table_of_index(build.index) : ddl->target;
-		strlcpy(build.name, reindex->relation->relname, NAMEDATALEN);
+		{
+			build.table = sg_table_of_index(ddl->target);
+			strlcpy(build.name, reindex->relation->relname, NAMEDATALEN);
+		}
 		if (OidIsValid(build.table) && !sg_relation_is_new(build.table))
 			report_build(utility, &build);
 	}
@@ -356,6 +349,16 @@ sg_bulk_before(SgUtility *utility)
 			 moves_table((const AlterTableStmt *) stmt, ddl->target) &&
 			 !sg_relation_is_new(ddl->target))
 		report_rewrite(utility, ddl->target, "moves");
+}
+
+/*
+ * A table is copied, row by row, while nobody can use it.
+ */
+void
+sg_bulk_rewrites(SgUtility *utility, Oid relid)
+{
+	if (!sg_relation_is_new(relid))
+		report_rewrite(utility, relid, "rewrites");
 }
 
 /*
@@ -376,15 +379,13 @@ sg_bulk_created(SgUtility *utility, Oid relid)
 	rewritten = rel->rd_rel->relrewrite;
 	/* a new relation's file has its number, unless it is that of another */
 	reused = rel->rd_rel->relfilenode != relid;
-	build.index = relid;
 	strlcpy(build.name, RelationGetRelationName(rel), NAMEDATALEN);
 	RelationClose(rel);
 
-	if (relkind == RELKIND_RELATION && OidIsValid(rewritten) &&
-		!sg_relation_is_new(rewritten))
-		report_rewrite(utility, rewritten, "rewrites");
-	else if (relkind == RELKIND_INDEX && !reused)
-		created_index(utility, &build);
+	if (relkind == RELKIND_RELATION && OidIsValid(rewritten))
+		sg_bulk_rewrites(utility, rewritten);
+	else if (relkind == RELKIND_INDEX && !reused && read_build(relid, &build))
+		sg_bulk_builds(utility, &build);
 }
 
 /*

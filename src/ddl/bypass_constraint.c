@@ -31,23 +31,11 @@
 /* more constraints than this are not remembered */
 #define MAX_CONSTRAINTS	1000
 
-/* A constraint's row. */
-typedef struct ConstraintState
-{
-	Oid			relid;			/* InvalidOid: of a domain */
-	Oid			domain;
-	bool		validated;
-	bool		enforced;
-	bool		inherited;		/* follows from that of another table */
-	bool		alone;			/* children of the table do not get it */
-	char		name[NAMEDATALEN];
-} ConstraintState;
-
 /*
  * Read a constraint as "snapshot" shows it; NULL is the catalogs' own.
  */
 static bool
-read_constraint(Oid constraint, Snapshot snapshot, ConstraintState *state)
+read_constraint(Oid constraint, Snapshot snapshot, SgConstraint *state)
 {
 	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -80,7 +68,7 @@ read_constraint(Oid constraint, Snapshot snapshot, ConstraintState *state)
  * A constraint's name as a note: unique with its table.
  */
 static char *
-note_of(const ConstraintState *state)
+note_of(const SgConstraint *state)
 {
 	return psprintf("%u %s", state->relid, state->name);
 }
@@ -113,7 +101,7 @@ remember(SgUtility *utility, Oid constraint)
 void
 sg_bypass_constraint_made(SgUtility *utility, Oid constraint)
 {
-	ConstraintState state;
+	SgConstraint state;
 
 	if (read_constraint(constraint, SnapshotSelf, &state) &&
 		!state.validated && !state.inherited)
@@ -126,8 +114,8 @@ sg_bypass_constraint_made(SgUtility *utility, Oid constraint)
 void
 sg_bypass_constraint_altered(SgUtility *utility, Oid constraint)
 {
-	ConstraintState before;
-	ConstraintState after;
+	SgConstraint before;
+	SgConstraint after;
 
 	if (read_constraint(constraint, NULL, &before) && before.enforced &&
 		read_constraint(constraint, SnapshotSelf, &after) &&
@@ -141,7 +129,7 @@ sg_bypass_constraint_altered(SgUtility *utility, Oid constraint)
 void
 sg_bypass_constraint_dropped(SgUtility *utility, Oid constraint)
 {
-	ConstraintState state;
+	SgConstraint state;
 	MemoryContext caller;
 	SgDdl	   *ddl;
 
@@ -158,7 +146,7 @@ sg_bypass_constraint_dropped(SgUtility *utility, Oid constraint)
  * Can there be rows that the constraint has not seen?
  */
 static bool
-leaves_unchecked(const ConstraintState *state)
+leaves_unchecked(const SgConstraint *state)
 {
 	if (!OidIsValid(state->relid))
 		return true;
@@ -169,9 +157,9 @@ leaves_unchecked(const ConstraintState *state)
 }
 
 static void
-report(SgUtility *utility, const ConstraintState *state)
+report(SgUtility *utility, const SgConstraint *state)
 {
-	SgDdl	   *ddl = utility->ddl;
+	SgDdl	   *ddl = sg_ddl(utility);
 	SgFinding  *finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS,
 										 state->relid);
 	bool		of_domain = !OidIsValid(state->relid);
@@ -217,6 +205,16 @@ report(SgUtility *utility, const ConstraintState *state)
 }
 
 /*
+ * The command leaves a constraint like this.
+ */
+void
+sg_bypass_constraint_report(SgUtility *utility, const SgConstraint *state)
+{
+	if (!state->validated && leaves_unchecked(state))
+		report(utility, state);
+}
+
+/*
  * The command is done.
  */
 void
@@ -227,12 +225,11 @@ sg_bypass_constraint_done(SgUtility *utility)
 
 	foreach(lc, ddl->constraints)
 	{
-		ConstraintState state;
+		SgConstraint state;
 
 		/* it may be gone again, or validated by the same command */
 		if (read_constraint(lfirst_oid(lc), NULL, &state) &&
-			!state.validated && leaves_unchecked(&state) &&
 			!is_noted(ddl->unvalidated, note_of(&state)))
-			report(utility, &state);
+			sg_bypass_constraint_report(utility, &state);
 	}
 }

@@ -20,6 +20,7 @@
 #include "parser/parsetree.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "compat.h"
@@ -55,6 +56,28 @@ sg_bypass_role_wants(const Node *stmt)
 /* ---------------- the SET ---------------- */
 
 /*
+ * Has the SET made it replica, or would it?
+ */
+static bool
+becomes_replica(SgUtility *utility)
+{
+	const VariableSetStmt *set =
+		(const VariableSetStmt *) utility->pstmt->utilityStmt;
+	const char *value;
+
+	if (utility->trial == NULL)
+		return SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+	if (!sg_bypass_role_wants((const Node *) set) ||
+		pg_parameter_aclcheck(ROLE_PARAMETER, GetUserId(),
+							  ACL_SET) != ACLCHECK_OK)
+		return false;
+	value = set->kind == VAR_SET_DEFAULT ?
+		GetConfigOptionResetString(ROLE_PARAMETER) :
+		ExtractSetVariableArgs((VariableSetStmt *) set);
+	return value != NULL && pg_strcasecmp(value, "replica") == 0;
+}
+
+/*
  * The SET is done; its transaction takes it back if this raises an error.
  * Where it was replica before, nothing has changed.
  */
@@ -64,8 +87,7 @@ sg_bypass_role_done(SgUtility *utility)
 	SgFinding  *finding;
 
 	if (!IsA(utility->pstmt->utilityStmt, VariableSetStmt) ||
-		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA ||
-		sg_ddl(utility)->was_replica)
+		!becomes_replica(utility) || sg_ddl(utility)->was_replica)
 		return;
 	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, InvalidOid);
 	finding->message = pstrdup("SET session_replication_role = replica switches foreign keys and triggers off");
@@ -89,25 +111,33 @@ is_reported(Oid relid)
 		sg_level_for(SG_RULE_CONSTRAINT_BYPASS, relid) <= reported_level;
 }
 
-static void
-report_write(const char *command, Oid relid, const SgSource *source)
+static SgFinding *
+make_write_finding(const char *command, Oid relid)
 {
-	SgFinding  *finding;
-	List	   *decisions;
+	SgFinding  *finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, relid);
 
-	if (is_reported(relid))
-		return;
-	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, relid);
 	finding->message = psprintf("%s writes to table \"%s\" while session_replication_role is replica",
 								command, finding->table_name);
 	finding->detail = pstrdup(ROLE_DETAIL);
 	finding->hint = pstrdup("RESET session_replication_role before the write.  " ROLE_HINT);
 	finding->closed_message = psprintf("%s writes while session_replication_role is replica",
 									   command);
-	decisions = sg_decide(list_make1(finding));
+	return finding;
+}
+
+static void
+report_write(const char *command, Oid relid, const SgSource *source)
+{
+	List	   *decisions;
+
+	if (is_reported(relid) && sg_capture == NULL)
+		return;
+	decisions = sg_decide(list_make1(make_write_finding(command, relid)));
 	if (decisions == NIL)
 		return;
 	sg_deliver(decisions, source, false);
+	if (sg_capture != NULL)
+		return;					/* the client has not been told */
 	reported_lxid = SG_MY_LXID;
 	reported_level = ((SgDecision *) linitial(decisions))->level;
 }
@@ -147,6 +177,15 @@ write_command(CmdType operation)
 		default:
 			return "WITH";
 	}
+}
+
+/*
+ * What is to be said of a write under session_replication_role = replica.
+ */
+SgFinding *
+sg_bypass_write_finding(CmdType operation, Oid relid)
+{
+	return make_write_finding(write_command(operation), relid);
 }
 
 /*
@@ -200,6 +239,11 @@ sg_bypass_role_before(SgUtility *utility)
 		 pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT,
 								   ACLMASK_ANY) != ACLCHECK_OK))
 		return;
+	if (utility->trial != NULL)
+	{
+		sg_ddl_report(make_write_finding("COPY", relid), utility);
+		return;
+	}
 	sg_ddl_source(&source, utility);
 	report_write("COPY", relid, &source);
 }

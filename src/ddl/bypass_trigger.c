@@ -52,6 +52,16 @@ typedef struct SwitchedOff
 } SwitchedOff;
 
 /*
+ * Does a trigger in this state fire in ordinary sessions?
+ */
+bool
+sg_bypass_trigger_fires(char enabled)
+{
+	return enabled == TRIGGER_FIRES_ON_ORIGIN ||
+		enabled == TRIGGER_FIRES_ALWAYS;
+}
+
+/*
  * Read a trigger as "snapshot" shows it; NULL is the catalogs' own, which does
  * not see what has been changed just now.
  */
@@ -73,13 +83,26 @@ read_trigger(Oid trigger, Snapshot snapshot, TriggerState *state)
 
 		state->relid = form->tgrelid;
 		state->constraint = form->tgconstraint;
-		state->fires = form->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
-			form->tgenabled == TRIGGER_FIRES_ALWAYS;
+		state->fires = sg_bypass_trigger_fires(form->tgenabled);
 		strlcpy(state->name, NameStr(form->tgname), NAMEDATALEN);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return HeapTupleIsValid(tuple);
+}
+
+/*
+ * A trigger is switched off.
+ */
+void
+sg_bypass_trigger_note(SgUtility *utility, Oid trigger)
+{
+	MemoryContext caller = MemoryContextSwitchTo(utility->context);
+	SgDdl	   *ddl = sg_ddl(utility);
+
+	if (list_length(ddl->triggers) < MAX_TRIGGERS)
+		ddl->triggers = list_append_unique_oid(ddl->triggers, trigger);
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -90,17 +113,10 @@ sg_bypass_trigger_altered(SgUtility *utility, Oid trigger)
 {
 	TriggerState before;
 	TriggerState after;
-	MemoryContext caller;
-	SgDdl	   *ddl;
 
-	if (!read_trigger(trigger, NULL, &before) || !before.fires ||
-		!read_trigger(trigger, SnapshotSelf, &after) || after.fires)
-		return;
-	caller = MemoryContextSwitchTo(utility->context);
-	ddl = sg_ddl(utility);
-	if (list_length(ddl->triggers) < MAX_TRIGGERS)
-		ddl->triggers = list_append_unique_oid(ddl->triggers, trigger);
-	MemoryContextSwitchTo(caller);
+	if (read_trigger(trigger, NULL, &before) && before.fires &&
+		read_trigger(trigger, SnapshotSelf, &after) && !after.fires)
+		sg_bypass_trigger_note(utility, trigger);
 }
 
 static void
@@ -130,8 +146,9 @@ add_trigger(SwitchedOff *off, const TriggerState *state)
 }
 
 static void
-collect(SgDdl *ddl, SwitchedOff *off)
+collect(SgUtility *utility, SwitchedOff *off)
 {
+	SgDdl	   *ddl = utility->ddl;
 	ListCell   *lc;
 
 	initStringInfo(&off->names);
@@ -144,7 +161,9 @@ collect(SgDdl *ddl, SwitchedOff *off)
 		{
 			TriggerState state;
 
-			if (!read_trigger(lfirst_oid(lc), NULL, &state) || state.fires)
+			/* it may be on again; in a review, it still is */
+			if (!read_trigger(lfirst_oid(lc), NULL, &state) ||
+				(state.fires && utility->trial == NULL))
 				continue;
 			if (pass == 0 ? state.relid != ddl->target :
 				OidIsValid(off->relid) && state.relid != off->relid)
@@ -183,7 +202,7 @@ sg_bypass_trigger_done(SgUtility *utility)
 
 	if (ddl->triggers == NIL)
 		return;
-	collect(ddl, &off);
+	collect(utility, &off);
 	if (!OidIsValid(off.relid))
 		return;
 

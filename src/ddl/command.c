@@ -297,13 +297,37 @@ sg_allow_table(SgUtility *utility, SgRuleId rule, Oid relid)
 }
 
 /*
- * Report a finding now.  Raises the ERROR of its rule.
+ * Count and report what has been decided about a command.  Raises the ERROR of
+ * a rule.  Of a command that is only looked at, keep it.
+ */
+void
+sg_ddl_deliver(List *decisions, SgUtility *utility)
+{
+	SgSource	source;
+	ListCell   *lc;
+
+	if (utility == NULL || utility->trial == NULL)
+	{
+		sg_ddl_source(&source, utility);
+		sg_deliver(decisions, &source, false);
+		return;
+	}
+	foreach(lc, decisions)
+	{
+		const SgDecision *decision = lfirst(lc);
+		SgFinding  *finding = (SgFinding *) decision->finding;
+
+		finding->decided = decision->level;
+		utility->trial->findings = lappend(utility->trial->findings,
+											finding);
+	}
+}
+
+/*
+ * Report a finding now.
  */
 void
 sg_ddl_report(SgFinding *finding, SgUtility *utility)
 {
-	SgSource	source;
-
-	sg_ddl_source(&source, utility);
-	sg_report(list_make1(finding), &source, false);
+	sg_ddl_deliver(sg_decide(list_make1(finding)), utility);
 }

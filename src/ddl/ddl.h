@@ -82,6 +82,38 @@ typedef struct SgDdl
 	bool		was_replica;	/* session_replication_role before a SET */
 } SgDdl;
 
+/* An index that is being built. */
+typedef struct SgBuild
+{
+	Oid			table;
+	bool		primary;
+	bool		unique;
+	bool		exclusion;
+	char		name[NAMEDATALEN];	/* empty: several, or unknown */
+} SgBuild;
+
+/* A total unique key on columns that a command adds. */
+typedef struct SgNewKey
+{
+	Oid			table;
+	Bitmapset  *columns;
+	const char *constraint;		/* name; NULL: a new one */
+} SgNewKey;
+
+typedef struct SgDrops SgDrops; /* see depend.c */
+
+/*
+ * A command that is only looked at (review/ddl.c): what is found, and what is
+ * not in the catalogs because it has not been done.
+ */
+typedef struct SgTrial
+{
+	List	   *findings;		/* of SgFinding */
+	SgDrops    *drops;			/* what it would drop, or NULL */
+	List	   *keys;			/* of SgNewKey: what it would add */
+	bool		locked;			/* what is told next has been locked by then */
+} SgTrial;
+
 /* ---------------- command.c ---------------- */
 
 extern SgDdl *sg_ddl(SgUtility *utility);
@@ -96,6 +128,7 @@ extern Oid	sg_level_row(SgRuleId rule, Oid relid);
 extern char *sg_allow_text(SgUtility *utility, SgRuleId rule,
 						   const char *table, bool by_row);
 extern char *sg_allow_table(SgUtility *utility, SgRuleId rule, Oid relid);
+extern void sg_ddl_deliver(List *decisions, SgUtility *utility);
 extern void sg_ddl_report(SgFinding *finding, SgUtility *utility);
 
 /* ---------------- table.c ---------------- */
@@ -133,9 +166,20 @@ extern bool sg_is_lockable(Oid relid);
 extern Oid	sg_locked_by_event(const Node *stmt, ObjectAccessType access,
 							   Oid classId, Oid objectId, void *arg);
 
+/* ---------------- depend.c ---------------- */
+
+extern SgDrops *sg_drops_make(void);
+extern bool sg_drops_add(SgDrops *drops, List *targets,
+						 DropBehavior behavior, List **dropped);
+extern List *sg_drops_relations(const SgDrops *drops);
+extern bool sg_drops_have(const SgDrops *drops, Oid classId,
+						  Oid objectId, int subId);
+
 /* ---------------- bulk.c ---------------- */
 
 extern void sg_bulk_before(SgUtility *utility);
+extern void sg_bulk_rewrites(SgUtility *utility, Oid relid);
+extern void sg_bulk_builds(SgUtility *utility, const SgBuild *build);
 extern void sg_bulk_created(SgUtility *utility, Oid relid);
 extern void sg_bulk_deliver(SgUtility *utility);
 

@@ -205,7 +205,6 @@ sg_loss_report(SgDdl *ddl, SgUtility *utility)
 {
 	List	   *decisions = NIL;
 	int			rest = 0;
-	SgSource	source;
 	ListCell   *lc;
 
 	for (int level = SG_LEVEL_RECORD; level <= SG_LEVEL_ERROR; level++)
@@ -221,8 +220,6 @@ sg_loss_report(SgDdl *ddl, SgUtility *utility)
 								rest_decision(&ddl->rest[level],
 											  (SgLevel) level, utility));
 	}
-	if (decisions == NIL)
-		return;
-	sg_ddl_source(&source, utility);
-	sg_deliver(decisions, &source, false);
+	if (decisions != NIL)
+		sg_ddl_deliver(decisions, utility);
 }

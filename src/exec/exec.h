@@ -24,6 +24,7 @@ typedef struct SgTap
 } SgTap;
 
 extern void sg_tap_attach(PlanState *node, SgTap *tap);
+extern SgTap *sg_tap_find(PlanState *node, void (*before) (SgTap *tap));
 
 /* ---------------- exec/rowcount.c ---------------- */
 
@@ -38,7 +39,9 @@ typedef struct SgRowCount
 	bool		done;			/* it returns no more rows */
 
 	/* the rest is rowcount.c's */
-	bool		each_row;		/* is watched, and "changed" counted */
+	struct SgRowCount *next;	/* another one of the same node */
+	bool		each_row;		/* is watched */
+	bool		counts_changed; /* counts "changed", for others too */
 	bool		untagged;		/* has no part in the command tag */
 	uint64		seen;			/* tag's number when last looked at */
 	int64		added;			/* to it, since the node was called */

@@ -12,6 +12,9 @@
  * is told that it sets the tag, for as long as it is called, and what it has
  * added is taken out again when it returns, so that nobody else ever sees it.
  *
+ * Whoever else counts the same node follows the one who came first, since
+ * what has been taken out cannot be counted again.
+ *
  * The source of the node is tapped: the server asks for the next row when it
  * is done with the last one.  So whoever watches the count can stop the
  * statement before another row is touched.
@@ -83,7 +86,7 @@ rows_changed(SgRowCount *count, int64 rows)
 	double		now;
 	double		before = count->own_figure;
 
-	if (!count->each_row)
+	if (!count->counts_changed)
 		return 0;
 	rows = Max(rows, 0);
 	switch (node->operation)
@@ -113,6 +116,7 @@ settle(SgRowCount *count)
 {
 	uint64		now = tag_rows(count->node->ps.state);
 	int64		rows = (int64) (now - count->seen);
+	int64		changed;
 
 	count->seen = now;
 	count->added += rows;
@@ -123,8 +127,12 @@ settle(SgRowCount *count)
 		rows += foreign - count->foreign_seen;
 		count->foreign_seen = foreign;
 	}
-	count->affected += rows;
-	count->changed += rows_changed(count, rows);
+	changed = rows_changed(count, rows);
+	for (; count != NULL; count = count->next)
+	{
+		count->affected += rows;
+		count->changed += changed;
+	}
 }
 
 /* The node is about to ask for a row. */
@@ -134,7 +142,11 @@ before_source(SgTap *tap)
 	SgRowCount *count = tap->arg;
 
 	settle(count);
-	count->watch(count);
+	for (; count != NULL; count = count->next)
+	{
+		if (count->each_row)
+			count->watch(count);
+	}
 }
 
 /* The node is called. */
@@ -163,8 +175,11 @@ after_node(SgTap *tap, TupleTableSlot *slot)
 		estate->es_processed -= count->added;
 		count->node->canSetTag = false;
 	}
-	count->done = TupIsNull(slot);
-	count->watch(count);
+	for (; count != NULL; count = count->next)
+	{
+		count->done = TupIsNull(slot);
+		count->watch(count);
+	}
 }
 
 static bool
@@ -186,25 +201,35 @@ want_figures(PlanState *node)
 }
 
 /*
- * Count the rows of a node of a statement that has been started and not run
- * yet.  The caller, in the statement's memory context, has filled in "node"
- * and "watch".  The latter is called when the node returns and, if
- * "each_row", after every row, and may raise an error; "changed" is
- * counted with each_row only.
+ * Look at the node after every row.
  */
-void
-sg_rowcount_attach(SgRowCount *count, bool each_row)
+static void
+watch_each_row(SgRowCount *first)
+{
+	ModifyTableState *node = first->node;
+
+	if (first->source_tap.before != NULL)
+		return;
+	first->counts_changed = true;
+	if (first->upsert)
+		want_figures(&node->ps);
+	first->source_tap.before = before_source;
+	first->source_tap.arg = first;
+	sg_tap_attach(outerPlanState(node), &first->source_tap);
+}
+
+/*
+ * Be the first to count the rows of a node.
+ */
+static void
+begin_count(SgRowCount *count)
 {
 	ModifyTableState *node = count->node;
 	const ModifyTable *plan = (const ModifyTable *) node->ps.plan;
 	ListCell   *lc;
 
-	count->each_row = each_row;
 	count->untagged = !node->canSetTag;
 	count->upsert = plan->onConflictAction == ONCONFLICT_UPDATE;
-
-	if (count->upsert && each_row)
-		want_figures(&node->ps);
 	if (count->untagged && !bms_is_empty(plan->fdwDirectModifyPlans))
 		(void) collect_foreign(outerPlanState(node), &count->foreign);
 	foreach(lc, count->foreign)
@@ -214,10 +239,30 @@ sg_rowcount_attach(SgRowCount *count, bool each_row)
 	count->node_tap.after = after_node;
 	count->node_tap.arg = count;
 	sg_tap_attach(&node->ps, &count->node_tap);
-	if (each_row)
+}
+
+/*
+ * Count the rows of a node of a statement that has been started and not run
+ * yet.  The caller, in the statement's memory context, has filled in "node"
+ * and "watch".  The latter is called when the node returns and, if
+ * "each_row", after every row, and may raise an error; "changed" is
+ * counted with each_row only.
+ */
+void
+sg_rowcount_attach(SgRowCount *count, bool each_row)
+{
+	SgTap	   *tap = sg_tap_find(&count->node->ps, before_node);
+	SgRowCount *first = count;
+
+	count->each_row = each_row;
+	if (tap == NULL)
+		begin_count(count);
+	else
 	{
-		count->source_tap.before = before_source;
-		count->source_tap.arg = count;
-		sg_tap_attach(outerPlanState(node), &count->source_tap);
+		first = tap->arg;
+		count->next = first->next;
+		first->next = count;
 	}
+	if (each_row)
+		watch_each_row(first);
 }

@@ -140,3 +140,19 @@ sg_tap_attach(PlanState *node, SgTap *tap)
 	*link = tap;
 	tap->next = NULL;
 }
+
+/*
+ * The tap on a node that calls this function before the node, or NULL.
+ */
+SgTap *
+sg_tap_find(PlanState *node, void (*before) (SgTap *tap))
+{
+	TappedNode *entry = find_entry(node);
+
+	for (SgTap *tap = entry ? entry->taps : NULL; tap != NULL; tap = tap->next)
+	{
+		if (tap->before == before)
+			return tap;
+	}
+	return NULL;
+}

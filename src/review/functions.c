@@ -24,11 +24,14 @@
 #include "catalog/pg_proc.h"
 #include "commands/proclang.h"
 #include "executor/functions.h"
+#include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "review/review.h"
@@ -121,6 +124,30 @@ open_body(SgBody *body, HeapTuple tuple)
 }
 
 /*
+ * Put the SET clauses of a function into force until the (sub)transaction ends,
+ * as the server does for its validator.
+ */
+void
+sg_body_settings(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Datum		datum;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	datum = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	if (!isnull)
+	{
+		(void) NewGUCNestLevel();
+		ProcessGUCArray(DatumGetArrayTypePCopy(datum),
+						superuser() ? PGC_SUSET : PGC_USERSET,
+						PGC_S_SESSION, GUC_ACTION_SAVE);
+	}
+	ReleaseSysCache(tuple);
+}
+
+/*
  * Open a function to read its statements, or return NULL if there is no such
  * function.  For a trigger function, relation says whose rows NEW and OLD are.
  * The body lives in the current memory context and needs no closing.
@@ -186,4 +213,21 @@ sg_body_analyze(SgBody *body, SgBodyStatement *stmt)
 	if (query->commandType == CMD_UTILITY)
 		return NIL;
 	return QueryRewrite(query);
+}
+
+/*
+ * The statement as the parser has made it: of a Query in a stored tree only
+ * if it is a utility command, else NULL.
+ */
+Node *
+sg_body_statement_node(const SgBodyStatement *stmt)
+{
+	if (stmt->dynamic)
+		return NULL;
+	if (stmt->stored != NULL)
+		return copyObject(stmt->stored->utilityStmt);
+	if (stmt->raw != NULL)
+		return copyObject(stmt->raw->stmt);
+	return linitial_node(RawStmt, raw_parser(stmt->text,
+											 RAW_PARSE_DEFAULT))->stmt;
 }

@@ -26,6 +26,7 @@
 
 typedef PLpgSQL_function *(*compile_function) (FunctionCallInfo fcinfo,
 											   bool forValidator);
+typedef PLpgSQL_function *(*compile_inline_function) (char *source);
 
 /* A function of PL/pgSQL, whose library is loaded if it is not. */
 void *
@@ -96,6 +97,22 @@ add_statement(SgBody *body, PLpgSQL_expr *expr, int line)
 	body->statements = lappend(body->statements, stmt);
 }
 
+/* A statement whose text is the value of an expression. */
+static void
+add_dynamic(SgBody *body, PLpgSQL_expr *expr, int line)
+{
+	SgBodyStatement *stmt;
+
+	if (expr == NULL)
+		return;
+	stmt = palloc0(sizeof(SgBodyStatement));
+	stmt->dynamic = true;
+	stmt->text = expr->query;
+	stmt->line = line;
+	stmt->offset = find_text(body->source, line, expr->query);
+	body->statements = lappend(body->statements, stmt);
+}
+
 static void add_statements(SgBody *body, List *stmts);
 
 static void
@@ -153,6 +170,25 @@ statement_sql(PLpgSQL_stmt *stmt)
 	}
 }
 
+/* The expression whose value a PL/pgSQL statement runs, or NULL. */
+static PLpgSQL_expr *
+dynamic_sql(PLpgSQL_stmt *stmt)
+{
+	switch (stmt->cmd_type)
+	{
+		case PLPGSQL_STMT_DYNEXECUTE:
+			return ((PLpgSQL_stmt_dynexecute *) stmt)->query;
+		case PLPGSQL_STMT_RETURN_QUERY:
+			return ((PLpgSQL_stmt_return_query *) stmt)->dynquery;
+		case PLPGSQL_STMT_OPEN:
+			return ((PLpgSQL_stmt_open *) stmt)->dynquery;
+		case PLPGSQL_STMT_DYNFORS:
+			return ((PLpgSQL_stmt_dynfors *) stmt)->query;
+		default:
+			return NULL;
+	}
+}
+
 /* The statements inside a PL/pgSQL statement. */
 static void
 add_inner(SgBody *body, PLpgSQL_stmt *stmt)
@@ -202,6 +238,7 @@ add_statements(SgBody *body, List *stmts)
 		PLpgSQL_stmt *stmt = lfirst(lc);
 
 		add_statement(body, statement_sql(stmt), stmt->lineno);
+		add_dynamic(body, dynamic_sql(stmt), stmt->lineno);
 		add_inner(body, stmt);
 	}
 }
@@ -248,6 +285,18 @@ compile(Oid function, Oid result_type)
 }
 
 static void
+add_function(SgBody *body, PLpgSQL_function *compiled)
+{
+	body->compiled = compiled;
+	add_cursors(body, compiled);
+	if (compiled->action != NULL)
+	{
+		add_statements(body, compiled->action->body);
+		add_exceptions(body, compiled->action->exceptions);
+	}
+}
+
+static void
 release_compiled(void *arg)
 {
 	sg_plpgsql_use_count((PLpgSQL_function *) arg)--;
@@ -270,11 +319,25 @@ sg_plpgsql_open(SgBody *body, Oid result_type)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 	sg_plpgsql_use_count(compiled)++;
 
-	body->compiled = compiled;
-	add_cursors(body, compiled);
-	if (compiled->action != NULL)
-	{
-		add_statements(body, compiled->action->body);
-		add_exceptions(body, compiled->action->exceptions);
-	}
+	add_function(body, compiled);
+}
+
+/*
+ * Fill a body, whose source is that of a DO, with its statements.
+ */
+void
+sg_plpgsql_open_inline(SgBody *body)
+{
+	compile_inline_function compiler = (compile_inline_function)
+		sg_plpgsql_symbol("plpgsql_compile_inline");
+	MemoryContext caller = CurrentMemoryContext;
+	PLpgSQL_function *compiled;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	/* it makes its own context below the current one */
+	MemoryContextSwitchTo(caller);
+	compiled = (*compiler) (body->source);
+	SPI_finish();
+	add_function(body, compiled);
 }

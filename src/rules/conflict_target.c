@@ -339,20 +339,28 @@ sg_conflict_target_plan(planner_hook_type planner, Query *parse,
 
 /*
  * Plan a copy of a statement, generically and for nothing but to see whether
- * the planner complains.  Returns the finding then, NULL if it does not.  Runs
- * in a subtransaction that the caller rolls back; raises any other error.
+ * the planner complains.  Returns the finding then, NULL if it does not, and
+ * in *plan, unless that is NULL, the plan if there is one.  "planned" is what
+ * is planned in the place of the statement: the same, less what must not be
+ * evaluated.  Runs in a subtransaction that the caller rolls back; raises any
+ * other error.
  *
  * Other extensions' planner hooks are passed by, since nothing is to be run.
  */
 SgFinding *
-sg_conflict_target_try(Query *query, const char *query_string)
+sg_conflict_target_try(Query *query, Query *planned, const char *query_string,
+					   PlannedStmt **plan)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	SgFinding  *volatile finding = NULL;
 
 	PG_TRY();
 	{
-		standard_planner(copyObject(query), query_string, 0, NULL);
+		PlannedStmt *result = standard_planner(copyObject(planned),
+											   query_string, 0, NULL);
+
+		if (plan != NULL)
+			*plan = result;
 	}
 	PG_CATCH();
 	{

@@ -31,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "ddl/ddl.h"
 #include "upsert/upsert.h"
 
 /* What a command has dropped or renamed. */
@@ -123,7 +124,7 @@ drops_tables(const Node *stmt)
 		((const DropStmt *) stmt)->removeType == OBJECT_TABLE;
 }
 
-static void check_loss(SgUtility *utility, const SgKeyLoss *loss, Oid without,
+static void check_loss(const SgAfter *after, const SgKeyLoss *loss,
 					   List **told);
 
 /*
@@ -143,6 +144,12 @@ sg_constraint_bypass_see(SgUtility *utility, ObjectAccessType access,
 		drops_tables(stmt))
 		return;
 
+	/* what the server takes away by itself it has replaced, or puts back */
+	if (access == OAT_DROP &&
+		(((ObjectAccessDrop *) arg)->dropflags &
+		 PERFORM_DELETION_INTERNAL) != 0)
+		return;
+
 	caller = MemoryContextSwitchTo(utility->context);
 	if (subId > 0)
 		loss = column_loss(objectId, subId, renamed);
@@ -150,13 +157,14 @@ sg_constraint_bypass_see(SgUtility *utility, ObjectAccessType access,
 		loss = index_loss(objectId, renamed);
 
 	/* a concurrent drop commits before it is done: now or never */
-	if (loss != NULL && access == OAT_DROP && arg != NULL && subId == 0 &&
+	if (loss != NULL && access == OAT_DROP && subId == 0 &&
 		(((ObjectAccessDrop *) arg)->dropflags &
 		 PERFORM_DELETION_CONCURRENTLY) != 0)
 	{
+		SgAfter		after = {utility, objectId};
 		List	   *told = NIL;
 
-		check_loss(utility, loss, objectId, &told);
+		check_loss(&after, loss, &told);
 	}
 	else if (loss != NULL)
 		utility->losses = lappend(utility->losses, loss);
@@ -191,13 +199,12 @@ detail_text(const SgUpsertEntry *entry)
 }
 
 static bool
-columns_are_left(const SgTarget *target)
+columns_are_left(const SgAfter *after, const SgTarget *target)
 {
 	for (int i = 0; i < target->nkeys; i++)
 	{
-		/* a dropped column has no type */
 		if (target->keys[i] > 0 &&
-			!OidIsValid(get_atttype(target->key.relid, target->keys[i])))
+			sg_after_is_gone(after, target->key.relid, target->keys[i]))
 			return false;
 	}
 	return true;
@@ -233,11 +240,12 @@ allowance(const SgFinding *finding)
  * An upsert that has been seen can no longer do what it did.
  */
 static SgFinding *
-upsert_finding(const SgUtility *utility, const SgKeyLoss *loss,
-			   const SgUpsertEntry *entry, Oid without)
+upsert_finding(const SgAfter *after, const SgKeyLoss *loss,
+			   const SgUpsertEntry *entry)
 {
 	SgFinding  *finding = new_finding(loss);
-	const char *command = CreateCommandName(utility->pstmt->utilityStmt);
+	const char *command =
+		CreateCommandName(after->utility->pstmt->utilityStmt);
 	const char *hint;
 
 	if (loss->attnum > 0)
@@ -256,7 +264,7 @@ upsert_finding(const SgUtility *utility, const SgKeyLoss *loss,
 	}
 	else if (entry->constraint == loss->constraint &&
 			 OidIsValid(loss->constraint) &&
-			 sg_target_is_served(&loss->target, without))
+			 sg_after_is_served(after, &loss->target))
 	{
 		/* there is another key, but they go by the name of this one */
 		finding->message =
@@ -270,7 +278,7 @@ upsert_finding(const SgUtility *utility, const SgKeyLoss *loss,
 		finding->message =
 			psprintf("%s drops unique key \"%s\" of table \"%s\", which upserts need",
 					 command, loss->name, finding->table_name);
-		if (columns_are_left(&loss->target))
+		if (columns_are_left(after, &loss->target))
 			hint = psprintf("Make another unique index on (%s) first, or change the statements, or they fail.",
 							loss->columns);
 		else
@@ -326,28 +334,29 @@ watched_finding(const SgUtility *utility, const SgKeyLoss *loss)
 
 /* ---------------- judging ---------------- */
 
-static void
-tell(const SgUtility *utility, SgFinding *finding)
-{
-	SgSource	source;
-
-	source.text = utility->query_string;
-	source.location = utility->pstmt->stmt_location;
-	source.len = utility->pstmt->stmt_len;
-	source.queryid = (uint64) utility->pstmt->queryId;
-	sg_report(list_make1(finding), &source, false);
-}
-
 /*
  * Has a constraint been dropped only to be made again, as when the type of a
  * column changes?
  */
 static bool
-is_made_again(const SgKeyLoss *loss)
+is_made_again(const SgAfter *after, const SgKeyLoss *loss)
 {
 	Oid			constraint = get_relation_constraint_oid(loss->relid,
 														 loss->name, true);
+	ListCell   *lc;
 
+	if (after->utility->trial != NULL)
+	{
+		foreach(lc, after->utility->trial->keys)
+		{
+			const SgNewKey *key = lfirst(lc);
+
+			if (key->table == loss->relid && key->constraint != NULL &&
+				strcmp(key->constraint, loss->name) == 0)
+				return true;
+		}
+		return false;
+	}
 	return OidIsValid(constraint) && constraint != loss->constraint;
 }
 
@@ -355,7 +364,8 @@ is_made_again(const SgKeyLoss *loss)
  * Does a loss break the statements that an entry has been made of?
  */
 static bool
-breaks(const SgKeyLoss *loss, const SgUpsertEntry *entry, Oid without)
+breaks(const SgAfter *after, const SgKeyLoss *loss,
+	   const SgUpsertEntry *entry)
 {
 	if (loss->attnum > 0)
 	{
@@ -369,10 +379,10 @@ breaks(const SgKeyLoss *loss, const SgUpsertEntry *entry, Oid without)
 	if (entry->key.target != loss->target.id)
 		return false;
 	if (OidIsValid(loss->constraint) && entry->constraint == loss->constraint &&
-		(loss->renamed || !is_made_again(loss)))
+		(loss->renamed || !is_made_again(after, loss)))
 		return true;
 	return !loss->renamed && entry->by_columns &&
-		!sg_target_is_served(&loss->target, without);
+		!sg_after_is_served(after, &loss->target);
 }
 
 static bool
@@ -391,33 +401,33 @@ was_told(List *told, const SgUpsertEntry *entry)
 }
 
 /*
- * Report what a loss breaks, each entry once.  An index that is still there
- * but will not be for long is left out of account: "without".
+ * Report what a loss breaks, each entry once.
  */
 static void
-check_loss(SgUtility *utility, const SgKeyLoss *loss, Oid without, List **told)
+check_loss(const SgAfter *after, const SgKeyLoss *loss, List **told)
 {
+	SgUtility  *utility = after->utility;
 	Oid			root = loss->attnum > 0 ? loss->relid : loss->target.root;
 	ListCell   *lc;
 
-	if (get_rel_relkind(loss->relid) == '\0' ||
+	if (sg_after_is_gone(after, loss->relid, 0) ||
 		sg_level_for(SG_RULE_CONSTRAINT_BYPASS, loss->relid) == SG_LEVEL_OFF)
 		return;
 	for (int role = 0; role < SG_NUM_COLUMN_ROLES; role++)
 	{
 		if (loss->declared[role])
-			tell(utility, declared_finding(utility, loss, role));
+			sg_ddl_report(declared_finding(utility, loss, role), utility);
 	}
 	if (loss->watched)
-		tell(utility, watched_finding(utility, loss));
+		sg_ddl_report(watched_finding(utility, loss), utility);
 	foreach(lc, sg_upserts_of(root))
 	{
 		SgUpsertEntry *entry = lfirst(lc);
 
-		if (was_told(*told, entry) || !breaks(loss, entry, without))
+		if (was_told(*told, entry) || !breaks(after, loss, entry))
 			continue;
 		*told = lappend(*told, &entry->key);
-		tell(utility, upsert_finding(utility, loss, entry, without));
+		sg_ddl_report(upsert_finding(after, loss, entry), utility);
 	}
 }
 
@@ -428,17 +438,22 @@ check_loss(SgUtility *utility, const SgKeyLoss *loss, Oid without, List **told)
 void
 sg_constraint_bypass_check(SgUtility *utility)
 {
-	MemoryContext work;
-	MemoryContext caller;
+	MemoryContext work = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	SgAfter		after = {utility, InvalidOid};
 	List	   *told = NIL;
 	ListCell   *lc;
 
 	if (utility->losses == NIL)
 		return;
-	work = AllocSetContextCreate(CurrentMemoryContext,
-								 "safeguard constraint_bypass",
-								 ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(work);
+	/* what a review finds is kept */
+	if (utility->trial == NULL)
+	{
+		work = AllocSetContextCreate(CurrentMemoryContext,
+									 "safeguard constraint_bypass",
+									 ALLOCSET_DEFAULT_SIZES);
+		MemoryContextSwitchTo(work);
+	}
 	/* what a table loses is told before what its partitions lose with it */
 	for (int pass = 0; pass < 2; pass++)
 	{
@@ -447,9 +462,10 @@ sg_constraint_bypass_check(SgUtility *utility)
 			const SgKeyLoss *loss = lfirst(lc);
 
 			if (get_rel_relispartition(loss->relid) == (pass == 1))
-				check_loss(utility, loss, InvalidOid, &told);
+				check_loss(&after, loss, &told);
 		}
 	}
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+	if (work != NULL)
+		MemoryContextDelete(work);
 }

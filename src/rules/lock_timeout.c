@@ -20,12 +20,12 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "review/rehearse.h"
 
 #define LIMIT_HINT \
 	"Limit the wait, and try again when it was too short: SET lock_timeout = '2s';  "
@@ -338,6 +338,7 @@ close_finding(SgFinding *finding, SgUtility *utility, SgDecision *decision)
 	finding->message = finding->closed_message;
 	finding->schema_name = NULL;
 	finding->table_name = NULL;
+	finding->reads = NIL;
 	finding->hint = psprintf(LIMIT_HINT "%s",
 							 sg_allow_text(utility, SG_RULE_LOCK_TIMEOUT, NULL,
 										   false));
@@ -374,7 +375,6 @@ worse(SgDecision *worst, SgUtility *utility, Oid relid, const SgLocks *locks)
 static void
 deliver(SgDecision *decision, int tables, SgUtility *utility)
 {
-	SgSource	source;
 	SgFinding  *finding;
 
 	if (decision == NULL)
@@ -383,8 +383,7 @@ deliver(SgDecision *decision, int tables, SgUtility *utility)
 	if (tables > 1)
 		finding->detail = psprintf("%s  Tables that the command locks: %d.",
 								   finding->detail, tables);
-	sg_ddl_source(&source, utility);
-	sg_deliver(list_make1(decision), &source, false);
+	sg_ddl_deliver(list_make1(decision), utility);
 }
 
 /*
@@ -397,7 +396,7 @@ sg_lock_timeout_before(SgUtility *utility)
 	SgDecision *worst = NULL;
 	ListCell   *lc;
 
-	if (LockTimeout != 0)
+	if (sg_lock_timeout_meant() != 0)
 		return;
 	collect(&locks, utility->pstmt->utilityStmt);
 	foreach(lc, locks.tables)
@@ -420,7 +419,8 @@ sg_lock_timeout_access(SgUtility *utility, ObjectAccessType access,
 	Oid			relid;
 
 	if ((access != OAT_DROP && access != OAT_POST_ALTER) || utility == NULL ||
-		LockTimeout != 0)
+		sg_lock_timeout_meant() != 0 ||
+		(utility->trial != NULL && utility->trial->locked))
 		return;
 	relid = sg_locked_by_event(utility->pstmt->utilityStmt, access, classId,
 							   objectId, arg);

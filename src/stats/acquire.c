@@ -18,13 +18,7 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-/* its headers need not be there: libpq-be.h keeps the places of its fields */
-#undef ENABLE_GSS
-
 #include "access/xact.h"
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "storage/proc.h"
@@ -87,7 +81,7 @@ sg_acquisitions_size(void)
 }
 
 /*
- * Set all figures.  Each is a pg_atomic_uint64, so the whole is an array.
+ * Forget all figures.  Each is a pg_atomic_uint64, so the whole is an array.
  */
 void
 sg_acquisitions_reset(void)
@@ -301,7 +295,8 @@ sg_pool_log(const ErrorData *edata)
 			count_refusal(refusal_of(edata));
 		return;
 	}
-	if (edata->elevel == ERROR)
+	/* against statements, which are counted where queries are tracked */
+	if (edata->elevel == ERROR && sg_track_queries != SG_TRACK_OFF)
 		sg_count_error();
 	if (is_timeout(edata))
 		sg_count_timeout();
@@ -395,7 +390,9 @@ restore_one(const SgCountItem *item)
 		if (strcmp(item->name, refusal_names[i]) != 0)
 			continue;
 		pg_atomic_write_u64(&sg_acquisitions->refused[i], item->count);
-		pg_atomic_write_u64(&sg_acquisitions->refused_at[i], item->last_seen);
+		if (IS_VALID_TIMESTAMP(item->last_seen))
+			pg_atomic_write_u64(&sg_acquisitions->refused_at[i],
+								item->last_seen);
 	}
 }
 

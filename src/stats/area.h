@@ -128,6 +128,15 @@ extern void *sg_history_snapshot(uint64 *nitems, bool alone);
 extern void sg_history_restore(void *items, uint64 nitems);
 extern void sg_history_reset(void);
 
+extern Size sg_collector_size(void);
+extern void sg_collector_startup(void);
+
+extern Size sg_watched_size(void);
+extern void sg_watched_startup(void);
+extern void *sg_watched_snapshot(uint64 *nitems, bool alone);
+extern void sg_watched_restore(void *items, uint64 nitems);
+extern void sg_watched_reset(void);
+
 extern Size sg_queries_size(void);
 extern void sg_queries_startup(void);
 extern void *sg_queries_snapshot(uint64 *nitems, bool alone);
@@ -139,14 +148,5 @@ extern void sg_violations_startup(void);
 extern void *sg_violations_snapshot(uint64 *nitems, bool alone);
 extern void sg_violations_restore(void *items, uint64 nitems);
 extern void sg_violations_reset(void);
-
-extern Size sg_collector_size(void);
-extern void sg_collector_startup(void);
-
-extern Size sg_watched_size(void);
-extern void sg_watched_startup(void);
-extern void *sg_watched_snapshot(uint64 *nitems, bool alone);
-extern void sg_watched_restore(void *items, uint64 nitems);
-extern void sg_watched_reset(void);
 
 #endif							/* SG_AREA_H */

@@ -72,6 +72,12 @@ const SgArea sg_areas[] = {
 		.reset = sg_history_reset
 	},
 	{
+		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
+		.size = sg_watched_size, .startup = sg_watched_startup,
+		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
+		.reset = sg_watched_reset
+	},
+	{
 		.name = "queries", .version = 1, .item_size = sizeof(SgQueryEntry),
 		.size = sg_queries_size, .startup = sg_queries_startup,
 		.snapshot = sg_queries_snapshot, .restore = sg_queries_restore,
@@ -82,12 +88,6 @@ const SgArea sg_areas[] = {
 		.size = sg_violations_size, .startup = sg_violations_startup,
 		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
 		.reset = sg_violations_reset
-	},
-	{
-		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
-		.size = sg_watched_size, .startup = sg_watched_startup,
-		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
-		.reset = sg_watched_reset
 	},
 };
 

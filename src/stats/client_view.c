@@ -216,8 +216,9 @@ put_group(ReturnSetInfo *rsinfo, const ClientGroup *group, TimestampTz now)
 	n++;
 	values[n] = valid_text(pstrdup(group->key.application), &nulls[n]);
 	n++;
-	nulls[n] = group->key.client[0] == '\0';
-	values[n++] = CStringGetTextDatum(group->key.client);
+	values[n] = valid_text(group->key.client[0] == '\0' ? NULL :
+						   pstrdup(group->key.client), &nulls[n]);
+	n++;
 	values[n++] = Int32GetDatum(group->total);
 	values[n++] = Int32GetDatum(group->active);
 	values[n++] = Int32GetDatum(group->idle);

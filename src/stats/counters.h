@@ -21,7 +21,8 @@
 typedef enum SgCounter
 {
 	SG_COUNT_STATEMENTS,		/* top-level ones that ended without an error */
-	SG_COUNT_ERRORS,			/* errors that the log has seen */
+	SG_COUNT_ERRORS,			/* errors that the log has seen, where queries
+								 * are tracked, as are statements */
 	SG_COUNT_SLOW_QUERIES,		/* top-level ones over slow_query_ms */
 	SG_COUNT_TIMEOUTS,			/* statements and sessions that a timeout of
 								 * the server has ended */

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/backend_status.h"
@@ -34,25 +33,6 @@ typedef struct SharedHistory
 static SharedHistory *history = NULL;
 
 /* ---------------- now ---------------- */
-
-static void
-count_states(SgPoolStats *stats, List *sessions)
-{
-	ListCell   *lc;
-
-	foreach(lc, sessions)
-	{
-		const PgBackendStatus *status = ((SgSession *) lfirst(lc))->status;
-
-		if (status->st_state == STATE_RUNNING ||
-			status->st_state == STATE_FASTPATH)
-			stats->active++;
-		else if (status->st_state == STATE_IDLE)
-			stats->idle++;
-		else if (sg_session_is_idle_in_transaction(status))
-			stats->idle_in_transaction++;
-	}
-}
 
 static double
 error_rate(void)
@@ -78,7 +58,7 @@ sg_pool_look(SgPoolStats *stats)
 	stats->available = Max(0, slots.size - slots.used);
 	stats->waiting = slots.nwaiting;
 	stats->utilization = sg_slots_utilization(&slots);
-	count_states(stats, sg_sessions_look(&slots));
+	sg_sessions_count(stats);
 	sg_acquisitions_fill(stats);
 	stats->slow_queries = sg_counter_get(SG_COUNT_SLOW_QUERIES);
 	stats->timeouts = sg_counter_get(SG_COUNT_TIMEOUTS);
@@ -192,7 +172,12 @@ void
 sg_history_restore(void *items, uint64 nitems)
 {
 	for (uint64 i = 0; i < nitems; i++)
-		append((SgPoolStats *) items + i);
+	{
+		SgPoolStats *sample = (SgPoolStats *) items + i;
+
+		if (IS_VALID_TIMESTAMP(sample->ts))
+			append(sample);
+	}
 }
 
 void

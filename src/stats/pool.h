@@ -10,6 +10,7 @@
 #ifndef SG_POOL_H
 #define SG_POOL_H
 
+#include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "utils/backend_status.h"
 #include "utils/elog.h"
@@ -125,6 +126,7 @@ extern SgClientEntry *sg_clients_copy(int *nentries, int64 *others);
 extern void sg_slots_look(SgSlots *slots);
 extern double sg_slots_utilization(const SgSlots *slots);
 extern List *sg_sessions_look(const SgSlots *slots);
+extern void sg_sessions_count(SgPoolStats *stats);
 extern bool sg_session_is_idle_in_transaction(const PgBackendStatus *status);
 
 /* ---------------- stats/pool.c ---------------- */

@@ -20,10 +20,12 @@
 #include "tcop/utility.h"
 #include "utils/elog.h"
 
+#include "compat.h"
 #include "safeguard.h"
 
-/* Two buckets for each power of two microseconds, up to 2^32: 71 minutes. */
+/* Two buckets for each power of two, from a microsecond to 73 minutes. */
 #define SG_QUERY_BUCKETS	64
+#define SG_QUERY_FIRST_POWER	10	/* of nanoseconds; less is in the first */
 
 /* What a statement is told from others by.  No padding: it is compared and
  * hashed as bytes. */
@@ -36,7 +38,7 @@ typedef struct SgQueryKey
 	uint32		unused;			/* 0 */
 } SgQueryKey;
 
-/* The figures of a statement; times in microseconds. */
+/* The figures of a statement; times in nanoseconds. */
 typedef struct SgQueryEntry
 {
 	SgQueryKey	key;			/* must be first */
@@ -60,24 +62,23 @@ typedef struct SgQueryCall
 {
 	SgSource	source;
 	Oid			roleid;
-	bool		all;			/* counted even if it was fast and went well */
 	bool		failed;
 	bool		known;			/* only an error of a call counted before */
 	bool		seek;			/* by its text, among those with identifiers */
 	bool		slow;
 	uint64		rows;
-	uint64		elapsed;		/* microseconds */
-	uint64		now;			/* sg_microseconds() */
+	uint64		elapsed;		/* nanoseconds */
+	uint64		now;			/* sg_nanoseconds(), or 0 */
 } SgQueryCall;
 
-/* Now, in microseconds of a clock that is never put back. */
+/* Now, in nanoseconds of a clock that is never put back. */
 static inline uint64
-sg_microseconds(void)
+sg_nanoseconds(void)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
-	return INSTR_TIME_GET_MICROSEC(now);
+	return (uint64) INSTR_TIME_GET_NANOSEC(now);
 }
 
 /* Does this process run statements of a client? */
@@ -87,25 +88,34 @@ sg_query_has_client(void)
 	return MyBackendType == B_BACKEND || !IsUnderPostmaster;
 }
 
+/* Is it longer than safeguard.slow_query_ms says? */
+static inline bool
+sg_query_is_slow(uint64 elapsed)
+{
+	return unlikely(elapsed > (uint64) sg_slow_query_ms * 1000000) ||
+		unlikely(sg_slow_query_ms == 0);
+}
+
 /* The bucket of a time. */
 static inline int
 sg_query_bucket(uint64 elapsed)
 {
 	int			power;
 
-	if (elapsed < 2)
+	if (elapsed < (UINT64CONST(1) << SG_QUERY_FIRST_POWER))
 		return 0;
-	power = pg_leftmost_one_pos64(elapsed);
+	power = pg_leftmost_one_pos64(elapsed) - SG_QUERY_FIRST_POWER;
 	if (power >= SG_QUERY_BUCKETS / 2)
 		return SG_QUERY_BUCKETS - 1;
-	return 2 * power + (int) ((elapsed >> (power - 1)) & 1);
+	return 2 * power +
+		(int) ((elapsed >> (power + SG_QUERY_FIRST_POWER - 1)) & 1);
 }
 
 /* ---------------- stats/query_store.c ---------------- */
 
 extern bool sg_queries_on;		/* is there shared memory for them? */
 
-extern void sg_query_store(SgQueryCall *call);
+extern void sg_query_store(const SgQueryCall *call);
 extern SgQueryEntry *sg_query_find(const SgQueryKey *key);
 extern uint64 sg_queries_evicted(void);
 extern int	sg_queries_used(void);
@@ -128,16 +138,8 @@ extern void sg_query_banks_fold(const void *room, int32 *places,
 
 /* ---------------- stats/query_track.c ---------------- */
 
-/* Around what runs for the client, on the C stack. */
-typedef struct SgQueryFrame
-{
-	ErrorContextCallback callback;
-	bool		timed;
-	bool		first;			/* run of this executor state */
-} SgQueryFrame;
-
-/* states of cursors that may be run again, or NULL */
-extern struct SgOpenQuery *sg_open_queries;
+/* is DECLARE CURSOR running? */
+extern bool sg_query_declares;
 
 static inline bool
 sg_queries_tracked(void)
@@ -145,20 +147,32 @@ sg_queries_tracked(void)
 	return sg_queries_on && sg_track_queries != SG_TRACK_OFF;
 }
 
+/* Can ExecutorFinish have something to do? */
+static inline bool
+sg_query_modifies(const QueryDesc *queryDesc)
+{
+	return queryDesc->operation != CMD_SELECT ||
+		queryDesc->plannedstmt->hasModifyingCTE;
+}
+
 extern void sg_query_note(const char *text, int location, int len,
 						  uint64 queryid);
-extern void sg_query_note_start(QueryDesc *queryDesc);
-extern bool sg_query_run_begin(SgQueryFrame *frame, QueryDesc *queryDesc);
-extern void sg_query_run_end(SgQueryFrame *frame, QueryDesc *queryDesc,
-							 uint64 count);
-extern bool sg_query_finish_begin(SgQueryFrame *frame, QueryDesc *queryDesc);
-extern void sg_query_finish_end(SgQueryFrame *frame, QueryDesc *queryDesc);
-extern void sg_query_close(QueryDesc *queryDesc);
-extern bool sg_query_utility_begin(SgQueryFrame *frame,
+extern bool sg_query_run_begin(ErrorContextCallback *callback,
+							   QueryDesc *queryDesc);
+extern void sg_query_run_end(ErrorContextCallback *callback,
+							 QueryDesc *queryDesc, uint64 fetched);
+extern bool sg_query_finish_begin(ErrorContextCallback *callback,
+								  QueryDesc *queryDesc);
+extern void sg_query_finish_end(ErrorContextCallback *callback,
+								QueryDesc *queryDesc);
+extern void sg_query_declare(QueryDesc *queryDesc);
+extern void sg_query_count(const SgSource *source, uint64 elapsed,
+						   uint64 rows);
+extern bool sg_query_utility_begin(ErrorContextCallback *callback,
 								   const PlannedStmt *pstmt,
 								   const char *text,
 								   ProcessUtilityContext context);
-extern void sg_query_utility_end(SgQueryFrame *frame,
+extern void sg_query_utility_end(ErrorContextCallback *callback,
 								 const QueryCompletion *qc);
 
 /* what the error hook asks */
@@ -171,7 +185,19 @@ typedef enum SgQueryPhase
 } SgQueryPhase;
 
 extern SgQueryPhase sg_query_current(SgQueryCall *call, int *end);
-extern void sg_query_forget_current(void);
+extern void sg_query_failed(void);
+
+/* ---------------- stats/query_cursor.c ---------------- */
+
+/* cursors, or NULL */
+extern struct SgOpenQuery *sg_open_queries;
+
+extern void sg_cursor_open(QueryDesc *queryDesc, const SgSource *source);
+extern bool sg_cursor_source(const QueryDesc *queryDesc, SgSource *source);
+extern void sg_cursor_run(QueryDesc *queryDesc, const SgSource *source,
+						  bool first, uint64 elapsed);
+extern void sg_cursor_failed(const QueryDesc *queryDesc, SgQueryCall *call);
+extern void sg_cursor_close(const QueryDesc *queryDesc);
 
 /* ---------------- stats/query_error.c ---------------- */
 
@@ -205,7 +231,7 @@ typedef struct SgViolationEntry
 extern SgViolationEntry *sg_violations_collect(uint64 *nentries, bool alone);
 extern void sg_violation_callback(void *arg);
 extern void sg_violation_note(const ErrorData *edata);
-extern void sg_violation_forget(void);
+extern bool sg_violation_noted;
 extern void sg_violation_count(void);
 extern int	sg_violations_used(void);
 extern uint64 sg_violations_evicted(void);

@@ -32,8 +32,8 @@
 #define BANK_SETS	16
 #define BANK_WAYS	4
 
-/* microseconds between two moves of the figures into the table */
-#define FLUSH_AFTER	1000000
+/* nanoseconds between two moves of the figures into the table */
+#define FLUSH_AFTER	UINT64CONST(1000000000)
 
 /* a slot with so many calls is moved before a bucket overflows */
 #define MAX_PENDING	60000
@@ -75,7 +75,7 @@ typedef struct SharedBanks
 
 static SharedBanks *shared = NULL;
 static SgQueryBank *own = NULL;
-static uint64 flushed = 0;		/* when, in microseconds */
+static uint64 flushed = 0;		/* when, in nanoseconds */
 static uint32 next_victim = 0;
 
 Size
@@ -262,7 +262,7 @@ sg_query_bank_enter(const SgQueryKey *key)
 	slot = free_slot(key);
 	if (slot == NULL)
 	{
-		sg_query_bank_flush(true, sg_microseconds());
+		sg_query_bank_flush(true, sg_nanoseconds());
 		slot = free_slot(key);
 	}
 	if (slot == NULL)

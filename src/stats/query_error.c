@@ -44,7 +44,7 @@ since_message(void)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz then = GetCurrentStatementStartTimestamp();
 
-	return now > then ? (uint64) (now - then) : 0;
+	return now > then ? (uint64) (now - then) * 1000 : 0;
 }
 
 /*
@@ -96,6 +96,9 @@ note_failure(int sqlstate)
 	failure.next = -1;
 	failure.call.failed = true;
 
+	/* not the owner of a function that the error may have left */
+	failure.call.roleid = GetOuterUserId();
+
 	/* the server forgets it before it rolls back, but leaves it in place */
 	failure.text = debug_query_string;
 	switch (sg_query_current(&failure.call, &end))
@@ -121,8 +124,13 @@ void
 sg_query_log(ErrorData *edata)
 {
 	if (!sg_queries_on || (edata->elevel != ERROR && edata->elevel != FATAL) ||
-		MyProc == NULL || proc_exit_inprogress || !sg_query_has_client())
+		MyProc == NULL || proc_exit_inprogress)
 		return;
+	if (!sg_query_has_client())
+	{
+		sg_query_failed();
+		return;
+	}
 	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 		sg_violation_note(edata);
@@ -137,14 +145,14 @@ sg_query_log(ErrorData *edata)
 	failure.there = false;
 	if (note_failure(edata->sqlerrcode))
 	{
-		/* the identifier of what failed before its text was understood */
-		failure.call.seek = ERRCODE_TO_CATEGORY(edata->sqlerrcode) !=
+		/* what has no identifier may have had one before */
+		failure.call.seek = edata->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+			ERRCODE_TO_CATEGORY(edata->sqlerrcode) !=
 			ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
-		failure.call.all = true;
 		failure.message = GetCurrentStatementStartTimestamp();
 		failure.there = true;
 	}
-	sg_query_forget_current();
+	sg_query_failed();
 }
 
 /*
@@ -183,13 +191,9 @@ count_failure(void)
 	SgQueryCall *call = &failure.call;
 
 	find_statement();
-	if (!OidIsValid(call->roleid))
-		call->roleid = GetUserId();
 	if (call->now == 0)
-		call->now = sg_microseconds();
-	call->slow = !call->known &&
-		(call->elapsed > (uint64) sg_slow_query_ms * 1000 ||
-		 sg_slow_query_ms == 0);
+		call->now = sg_nanoseconds();
+	call->slow = !call->known && sg_query_is_slow(call->elapsed);
 	sg_query_store(call);
 }
 

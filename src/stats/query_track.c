@@ -32,31 +32,18 @@
 /* The last statement that the client has sent. */
 typedef struct SgCurrentQuery
 {
-	SgSource	source;
-	Oid			roleid;
+	SgQueryPhase phase;			/* as long as its message is the present one */
+	bool		once;			/* it is run for the first time, and no cursor */
 	TimestampTz message;		/* statement_timestamp() of its message */
-	int			end;			/* of it in the client's text; -1: unknown */
-	bool		running;		/* look at "message" too */
-	bool		done;
+	SgSource	source;
+	int			end;			/* of it in the client's text, see note() */
 	const QueryDesc *queryDesc; /* only to compare */
-	uint64		start;			/* microseconds */
+	uint64		start;			/* nanoseconds */
 	uint64		rows;
 } SgCurrentQuery;
 
-/* A cursor, or a statement that its client fetches by pieces. */
-typedef struct SgOpenQuery
-{
-	MemoryContextCallback callback; /* it goes with its executor state */
-	struct SgOpenQuery *next;
-	QueryDesc  *queryDesc;
-	Oid			roleid;
-	uint64		elapsed;
-	uint64		rows;
-	bool		counted;
-} SgOpenQuery;
-
 static SgCurrentQuery current;
-SgOpenQuery *sg_open_queries = NULL;
+bool		sg_query_declares = false;
 
 /* ---------------- which one ---------------- */
 
@@ -69,351 +56,265 @@ of_this_message(void)
 static inline bool
 is_running(void)
 {
-	return current.running && of_this_message();
+	return current.phase == SG_QUERY_RUNNING && of_this_message();
 }
 
+/*
+ * Is what begins a part of another statement?
+ */
+static inline bool
+is_part(void)
+{
+	return is_running() || IsParallelWorker() ||
+		(error_context_stack != NULL && !sg_is_top_level());
+}
+
+/*
+ * Where it ends in the text that the client has sent: -1 is not known, and
+ * PG_INT32_MAX at the end of the text.  EXECUTE has a place there, what it
+ * executes has another text.
+ */
 static inline void
 note(const char *text, int location, int len, uint64 queryid)
 {
 	TimestampTz message = GetCurrentStatementStartTimestamp();
 
-	if (current.message != message)
-	{
-		current.message = message;
+	if (text == debug_query_string)
+		current.end = len > 0 ? location + len : PG_INT32_MAX;
+	else if (current.message != message)
 		current.end = -1;
-	}
+	current.phase = SG_QUERY_PREPARING;
+	current.message = message;
 	current.source.text = text;
 	current.source.location = location;
 	current.source.len = len;
 	current.source.queryid = queryid;
-	current.running = current.done = false;
 	current.queryDesc = NULL;
-	if (text == debug_query_string)
-		current.end = len > 0 && location >= 0 ? location + len : PG_INT32_MAX;
 }
 
 /*
- * A statement is about to be planned or executed.  Nothing of what runs inside
- * of another gets here but what planning calls.
+ * A statement is about to be planned.  Of what runs inside of another, only
+ * what planning itself calls gets far here.  The query of a cursor has no
+ * place of its own in the text.
  */
 void
 sg_query_note(const char *text, int location, int len, uint64 queryid)
 {
-	if (is_running() || !sg_is_top_level() || IsParallelWorker())
+	if (is_part() || (sg_query_declares && of_this_message()))
 		return;
 	note(text, location, len, queryid);
-	current.roleid = GetUserId();
-}
-
-static inline void
-note_execution(QueryDesc *queryDesc)
-{
-	const PlannedStmt *plan = queryDesc->plannedstmt;
-
-	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
-		 (uint64) plan->queryId);
-	current.roleid = GetUserId();
-	current.queryDesc = queryDesc;
-}
-
-void
-sg_query_note_start(QueryDesc *queryDesc)
-{
-	if (is_running() || !sg_is_top_level() || IsParallelWorker())
-		return;
-	note_execution(queryDesc);
-}
-
-static SgOpenQuery *
-find_open(const QueryDesc *queryDesc)
-{
-	SgOpenQuery *open = sg_open_queries;
-
-	while (open != NULL && open->queryDesc != queryDesc)
-		open = open->next;
-	return open;
 }
 
 /*
  * What is known of the statement for which an error has come; *end is where
- * it ends in the text that the client has sent, -1 if that is not known.
+ * it ends in the text that the client has sent, see note().
  */
 SgQueryPhase
 sg_query_current(SgQueryCall *call, int *end)
 {
-	SgOpenQuery *open;
-
-	if (!of_this_message())
+	if (current.phase == SG_QUERY_NONE || !of_this_message())
 		return SG_QUERY_NONE;
 	call->source = current.source;
-	call->roleid = current.roleid;
 	*end = current.end;
-	if (current.running)
-	{
-		call->now = sg_microseconds();
-		call->elapsed = call->now - current.start;
-		open = find_open(current.queryDesc);
-		if (open != NULL)
-		{
-			call->elapsed += open->elapsed;
-			call->rows = open->rows;
-			call->known = open->counted;
-			open->counted = true;
-		}
-		return SG_QUERY_RUNNING;
-	}
-	return current.done ? SG_QUERY_DONE : SG_QUERY_PREPARING;
+	if (current.phase != SG_QUERY_RUNNING)
+		return current.phase;
+
+	call->now = sg_nanoseconds();
+	call->elapsed = call->now - current.start;
+	if (sg_open_queries != NULL)
+		sg_cursor_failed(current.queryDesc, call);
+	return SG_QUERY_RUNNING;
 }
 
 /*
  * It has failed, and that has been taken note of.
  */
 void
-sg_query_forget_current(void)
+sg_query_failed(void)
 {
-	current.running = false;
-	current.done = true;
+	current.phase = SG_QUERY_NONE;
 }
 
 /* ---------------- how long ---------------- */
 
 static inline void
-push(SgQueryFrame *frame)
+push(ErrorContextCallback *callback)
 {
-	frame->callback.callback = sg_violation_callback;
-	frame->callback.arg = NULL;
-	frame->callback.previous = error_context_stack;
-	error_context_stack = &frame->callback;
-}
-
-static inline void
-pop(SgQueryFrame *frame)
-{
-	error_context_stack = frame->callback.previous;
-	sg_violation_forget();
-}
-
-static inline bool
-is_slow(uint64 elapsed)
-{
-	return unlikely(elapsed > (uint64) sg_slow_query_ms * 1000) ||
-		unlikely(sg_slow_query_ms == 0);
+	callback->callback = sg_violation_callback;
+	callback->arg = NULL;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
 }
 
 /*
- * The statement has come to its end without an error.
+ * What was noted of violations has been dealt with: the statement goes on.
  */
 static inline void
-count(SgQueryCall *call)
+pop(ErrorContextCallback *callback)
 {
-	bool		client = sg_query_has_client();
-
-	call->slow = is_slow(call->elapsed);
-	if (client)
-		sg_count_statement();
-	if (call->slow && client)
-		sg_count_slow_query();
-	if (call->slow || (call->all && sg_track_queries != SG_TRACK_SLOW))
-		sg_query_store(call);
+	error_context_stack = callback->previous;
+	sg_violation_noted = false;
 }
 
-static inline void
-count_current(uint64 now, uint64 elapsed, uint64 rows, bool all)
+static pg_noinline void
+store(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows,
+	  bool slow)
 {
 	SgQueryCall call = {0};
 
-	call.source = current.source;
-	call.roleid = current.roleid;
-	call.all = all;
+	call.source = *source;
+	call.roleid = GetOuterUserId();
 	call.rows = rows;
 	call.elapsed = elapsed;
 	call.now = now;
-	current.running = false;
-	current.done = true;
-	count(&call);
+	call.slow = slow;
+	sg_query_store(&call);
 }
 
 /*
- * Can ExecutorFinish have something to do, and is it called right after the
- * only ExecutorRun?  Portals run whatever changes data to its end at once.
+ * Is it counted however fast it was?  Where identifiers are computed, some
+ * statements have none all the same, such as utility commands that another
+ * library has hidden.
  */
 static inline bool
-modifies(const QueryDesc *queryDesc)
+wanted(const SgSource *source)
 {
-	return queryDesc->operation != CMD_SELECT ||
-		queryDesc->plannedstmt->hasModifyingCTE;
+	return sg_track_queries != SG_TRACK_SLOW &&
+		(source->queryid != 0 || IsQueryIdEnabled());
 }
+
+/*
+ * A statement has come to its end without an error.
+ */
+static inline void
+count(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows)
+{
+	bool		slow = sg_query_is_slow(elapsed);
+
+	if (sg_query_has_client())
+	{
+		sg_count_statement();
+		if (slow)
+			sg_count_slow_query();
+	}
+	if (slow || wanted(source))
+		store(source, now, elapsed, rows, slow);
+}
+
+/*
+ * The same for a cursor that is closed.
+ */
+void
+sg_query_count(const SgSource *source, uint64 elapsed, uint64 rows)
+{
+	if (sg_queries_tracked())
+		count(source, sg_nanoseconds(), elapsed, rows);
+}
+
+/*
+ * DECLARE CURSOR has come to ExecutorStart: it alone knows which part of the
+ * text the cursor's query is, and before 18 its identifier.
+ */
+void
+sg_query_declare(QueryDesc *queryDesc)
+{
+	SgSource	source = current.source;
+
+	if (is_part() || !of_this_message() || !sg_queries_tracked())
+		return;
+
+	/* the portal keeps its own copy */
+	source.text = queryDesc->sourceText;
+	if (queryDesc->plannedstmt->queryId != 0)
+		source.queryid = (uint64) queryDesc->plannedstmt->queryId;
+	sg_cursor_open(queryDesc, &source);
+}
+
+/* ---------------- a run ---------------- */
 
 /*
  * ExecutorRun begins.  Returns false if what runs is a part of a statement
  * that runs already.
  */
 bool
-sg_query_run_begin(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_run_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
-	if (!sg_queries_on || is_running() || !sg_is_top_level() ||
-		IsParallelWorker())
+	const PlannedStmt *plan = queryDesc->plannedstmt;
+
+	if (is_part())
 		return false;
-	frame->timed = sg_track_queries != SG_TRACK_OFF;
-	frame->first = !queryDesc->already_executed;
-	push(frame);
-	if (!frame->timed)
+	push(callback);
+	if (unlikely(sg_track_queries == SG_TRACK_OFF))
+	{
+		current.phase = SG_QUERY_NONE;
 		return true;
-	if (unlikely(current.queryDesc != queryDesc || !of_this_message()))
-		note_execution(queryDesc);
-	current.done = false;
-	current.running = true;
-	current.start = sg_microseconds();
+	}
+	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
+		 (uint64) plan->queryId);
+	current.queryDesc = queryDesc;
+	current.once = !queryDesc->already_executed;
+	if (unlikely(sg_open_queries != NULL) &&
+		sg_cursor_source(queryDesc, &current.source))
+		current.once = false;
+	current.phase = SG_QUERY_RUNNING;
+	current.start = sg_nanoseconds();
 	return true;
 }
 
-/* ---------------- more than one run ---------------- */
-
-static void
-unlink_open(SgOpenQuery *open)
-{
-	SgOpenQuery **link = &sg_open_queries;
-
-	while (*link != NULL && *link != open)
-		link = &(*link)->next;
-	if (*link == open)
-		*link = open->next;
-}
-
 /*
- * Its executor state is gone without having been ended: the transaction has
- * been rolled back.  Nothing can be looked at any more.
- */
-static void
-open_gone(void *arg)
-{
-	unlink_open((SgOpenQuery *) arg);
-}
-
-static SgOpenQuery *
-make_open(QueryDesc *queryDesc)
-{
-	MemoryContext context = queryDesc->estate->es_query_cxt;
-	SgOpenQuery *open = MemoryContextAllocExtended(context, sizeof(SgOpenQuery),
-												   MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
-
-	if (open == NULL)
-		return NULL;
-	open->queryDesc = queryDesc;
-	open->roleid = current.roleid;
-	open->callback.func = open_gone;
-	open->callback.arg = open;
-	MemoryContextRegisterResetCallback(context, &open->callback);
-	open->next = sg_open_queries;
-	sg_open_queries = open;
-	return open;
-}
-
-/*
- * A run that need not be the last one.
- */
-static pg_noinline void
-add_run(SgQueryFrame *frame, QueryDesc *queryDesc, uint64 elapsed)
-{
-	SgOpenQuery *open = frame->first ? NULL : find_open(queryDesc);
-
-	current.running = false;
-	current.done = true;
-	if (open == NULL)
-	{
-		open = make_open(queryDesc);
-		if (open == NULL)
-			return;
-
-		/* it has been counted when all of it was fetched, and is read again */
-		open->counted = !frame->first;
-	}
-	open->elapsed += elapsed;
-	open->rows += queryDesc->estate->es_processed;
-}
-
-/*
- * ExecutorEnd begins: no more runs.
+ * ExecutorRun has returned; it was to fetch so many rows, 0 for all.
  */
 void
-sg_query_close(QueryDesc *queryDesc)
+sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
+				 uint64 fetched)
 {
-	const PlannedStmt *plan = queryDesc->plannedstmt;
-	SgOpenQuery *open = find_open(queryDesc);
-	SgQueryCall call = {0};
-
-	if (open == NULL)
-		return;
-	unlink_open(open);
-	if (open->counted || !sg_queries_tracked())
-		return;
-	call.source.text = queryDesc->sourceText;
-	call.source.location = plan->stmt_location;
-	call.source.len = plan->stmt_len;
-	call.source.queryid = (uint64) plan->queryId;
-	call.roleid = open->roleid;
-	call.all = call.source.queryid != 0;
-	call.rows = open->rows;
-	call.elapsed = open->elapsed;
-	call.now = sg_microseconds();
-	count(&call);
-}
-
-/* ---------------- the ends of runs ---------------- */
-
-/*
- * ExecutorRun has returned.
- */
-void
-sg_query_run_end(SgQueryFrame *frame, QueryDesc *queryDesc, uint64 fetched)
-{
+	uint64		rows = queryDesc->estate->es_processed;
 	uint64		now;
-	uint64		elapsed;
 
-	pop(frame);
-	if (!frame->timed)
+	pop(callback);
+	if (unlikely(current.phase != SG_QUERY_RUNNING))
 		return;
-	if (modifies(queryDesc))
+
+	/* a portal runs what changes data to its end, and finishes it, at once */
+	if (sg_query_modifies(queryDesc))
 	{
-		current.rows = queryDesc->estate->es_processed;
+		current.rows = rows;
 		return;
 	}
-	now = sg_microseconds();
-	elapsed = now - current.start;
-	if (likely(frame->first && fetched == 0))
-		count_current(now, elapsed, queryDesc->estate->es_processed,
-					  current.source.queryid != 0);
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	if (likely(current.once && fetched == 0))
+		count(&current.source, now, now - current.start, rows);
 	else
-		add_run(frame, queryDesc, elapsed);
+		sg_cursor_run(queryDesc, &current.source, current.once,
+					  now - current.start);
 }
 
 /*
  * ExecutorFinish begins, in which AFTER triggers run.  Returns false if that
- * is a part of something else, or of no interest.
+ * is a part of something else.
  */
 bool
-sg_query_finish_begin(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_finish_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
-	if (!sg_queries_on || !modifies(queryDesc) || IsParallelWorker())
+	if ((current.queryDesc != queryDesc && is_running()) ||
+		IsParallelWorker() || !sg_is_top_level())
 		return false;
-	frame->timed = is_running() && current.queryDesc == queryDesc;
-	if (!frame->timed && (is_running() || !sg_is_top_level()))
-		return false;
-	push(frame);
+	push(callback);
 	return true;
 }
 
 void
-sg_query_finish_end(SgQueryFrame *frame, QueryDesc *queryDesc)
+sg_query_finish_end(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
 	uint64		now;
 
-	pop(frame);
-	if (!frame->timed)
+	pop(callback);
+	if (current.queryDesc != queryDesc || !is_running())
 		return;
-	now = sg_microseconds();
-	count_current(now, now - current.start, current.rows,
-				  current.source.queryid != 0);
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	count(&current.source, now, now - current.start, current.rows);
 }
 
 /* ---------------- utility commands ---------------- */
@@ -427,7 +328,6 @@ is_counted(const Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_PrepareStmt:
-		case T_ExecuteStmt:
 		case T_DeallocateStmt:
 		case T_DeclareCursorStmt:
 		case T_FetchStmt:
@@ -442,34 +342,30 @@ is_counted(const Node *stmt)
  * nothing is to be known of it.
  */
 bool
-sg_query_utility_begin(SgQueryFrame *frame, const PlannedStmt *pstmt,
-					   const char *text, ProcessUtilityContext context)
+sg_query_utility_begin(ErrorContextCallback *callback,
+					   const PlannedStmt *pstmt, const char *text,
+					   ProcessUtilityContext context)
 {
 	uint64		queryid = (uint64) pstmt->queryId;
 
-	if (!sg_queries_on || context == PROCESS_UTILITY_SUBCOMMAND ||
-		is_running() || !sg_is_top_level() || IsParallelWorker())
+	if (is_part() || context == PROCESS_UTILITY_SUBCOMMAND)
 		return false;
-	frame->timed = sg_track_queries != SG_TRACK_OFF;
-	frame->first = is_counted(pstmt->utilityStmt);
-	if (!frame->timed && !frame->first)
-		return false;
-	if (frame->timed)
+	if (sg_track_queries == SG_TRACK_OFF)
+		current.phase = SG_QUERY_NONE;
+	else
 	{
 		/* pg_stat_statements hides it from those whom it calls */
-		if (queryid == 0 && frame->first)
+		if (queryid == 0)
 			queryid = pgstat_get_my_query_id();
 		note(text, pstmt->stmt_location, pstmt->stmt_len, queryid);
-		current.roleid = GetUserId();
 	}
-	if (!frame->first)
-		return true;
-	push(frame);
-	if (frame->timed)
+	if (current.phase != SG_QUERY_NONE && is_counted(pstmt->utilityStmt))
 	{
-		current.running = true;
-		current.start = sg_microseconds();
+		current.phase = SG_QUERY_RUNNING;
+		current.start = sg_nanoseconds();
 	}
+	sg_query_declares = IsA(pstmt->utilityStmt, DeclareCursorStmt);
+	push(callback);
 	return true;
 }
 
@@ -487,19 +383,17 @@ rows_of(const QueryCompletion *qc)
  * It has ended without an error.  Its tree may be gone.
  */
 void
-sg_query_utility_end(SgQueryFrame *frame, const QueryCompletion *qc)
+sg_query_utility_end(ErrorContextCallback *callback, const QueryCompletion *qc)
 {
 	uint64		now;
 
-	if (!frame->first)
-	{
-		current.done = true;
+	pop(callback);
+	sg_query_declares = false;
+	if (current.phase == SG_QUERY_PREPARING)
+		current.phase = SG_QUERY_DONE;
+	if (current.phase != SG_QUERY_RUNNING)
 		return;
-	}
-	pop(frame);
-	if (!frame->timed)
-		return;
-	now = sg_microseconds();
-	count_current(now, now - current.start, rows_of(qc),
-				  current.source.queryid != 0 || IsQueryIdEnabled());
+	now = sg_nanoseconds();
+	current.phase = SG_QUERY_DONE;
+	count(&current.source, now, now - current.start, rows_of(qc));
 }

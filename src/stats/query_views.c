@@ -44,24 +44,24 @@ require_memory(const void *memory)
 }
 
 static double
-milliseconds(uint64 microseconds)
+milliseconds(double nanoseconds)
 {
-	return (double) microseconds / 1000.0;
+	return nanoseconds / 1000000.0;
 }
 
-/* The least time of a bucket, in microseconds. */
+/* The least time of a bucket, in nanoseconds. */
 static double
 bucket_start(int bucket)
 {
-	double		power = (double) (UINT64CONST(1) << (bucket / 2));
+	double		power = (double) (UINT64CONST(1) << (SG_QUERY_FIRST_POWER + bucket / 2));
 
-	if (bucket < 2)
-		return bucket;
+	if (bucket == 0)
+		return 0;
 	return bucket % 2 == 0 ? power : power * 1.5;
 }
 
 /*
- * The time that 95 per cent of the calls did not exceed, in microseconds: as
+ * The time that 95 per cent of the calls did not exceed, in nanoseconds: as
  * far into its bucket as the calls before it fill it.
  */
 static double
@@ -119,13 +119,13 @@ put_query(ReturnSetInfo *rsinfo, const SgQueryEntry *entry)
 	n++;
 	values[n++] = Int64GetDatum(entry->calls);
 	values[n++] = Int64GetDatum(entry->errors);
-	values[n++] = Float8GetDatum(milliseconds(entry->total));
+	values[n++] = Float8GetDatum(milliseconds((double) entry->total));
 	nulls[n] = entry->calls == 0;
-	values[n++] = Float8GetDatum(milliseconds(entry->total) /
+	values[n++] = Float8GetDatum(milliseconds((double) entry->total) /
 								 Max(entry->calls, 1));
-	values[n++] = Float8GetDatum(milliseconds(entry->max));
+	values[n++] = Float8GetDatum(milliseconds((double) entry->max));
 	nulls[n] = entry->calls == 0;
-	values[n++] = Float8GetDatum(percentile(entry) / 1000.0);
+	values[n++] = Float8GetDatum(milliseconds(percentile(entry)));
 	values[n++] = Int64GetDatum(entry->slow_calls);
 	values[n++] = Int64GetDatum(entry->rows);
 	nulls[n] = entry->last == 0;

@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
 #include "postmaster/postmaster.h"
 #include "storage/proc.h"
 #include "utils/backend_status.h"
@@ -90,6 +89,13 @@ make_session(const PgBackendStatus *status, const SgSlots *slots)
 	return session;
 }
 
+static bool
+is_client(const PgBackendStatus *status)
+{
+	return status != NULL && status->st_procpid > 0 &&
+		status->st_backendType == B_BACKEND;
+}
+
 /*
  * The sessions of clients, a list of SgSession.
  */
@@ -103,11 +109,34 @@ sg_sessions_look(const SgSlots *slots)
 	{
 		const PgBackendStatus *status = sg_backend_status(i);
 
-		if (status != NULL && status->st_procpid > 0 &&
-			status->st_backendType == B_BACKEND)
+		if (is_client(status))
 			sessions = lappend(sessions, make_session(status, slots));
 	}
 	return sessions;
+}
+
+/*
+ * Count the sessions of clients by what they do.
+ */
+void
+sg_sessions_count(SgPoolStats *stats)
+{
+	int			n = pgstat_fetch_stat_numbackends();
+
+	for (int i = 1; i <= n; i++)
+	{
+		const PgBackendStatus *status = sg_backend_status(i);
+
+		if (!is_client(status))
+			continue;
+		if (status->st_state == STATE_RUNNING ||
+			status->st_state == STATE_FASTPATH)
+			stats->active++;
+		else if (status->st_state == STATE_IDLE)
+			stats->idle++;
+		else if (sg_session_is_idle_in_transaction(status))
+			stats->idle_in_transaction++;
+	}
 }
 
 bool

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "review/rehearse.h"
 #include "stats/area.h"
 #include "stats/queries.h"
 
@@ -38,7 +39,7 @@ static SharedViolations *shared = NULL;
 
 /* the last one, until its transaction is rolled back */
 static SgViolationKey noted;
-static bool is_noted = false;
+bool		sg_violation_noted = false;
 
 Size
 sg_violations_size(void)
@@ -87,13 +88,16 @@ sg_violations_evicted(void)
 void
 sg_violation_note(const ErrorData *edata)
 {
+	/* what is rehearsed has not happened */
+	if (sg_rehearsal != NULL)
+		return;
 	memset(&noted, 0, sizeof(noted));
 	noted.dbid = MyDatabaseId;
 	noted.sqlstate = edata->sqlerrcode;
 	sg_copy_text(noted.schema, edata->schema_name, NAMEDATALEN);
 	sg_copy_text(noted.relation, edata->table_name, NAMEDATALEN);
 	sg_copy_text(noted.constraint, edata->constraint_name, NAMEDATALEN);
-	is_noted = true;
+	sg_violation_noted = true;
 }
 
 /*
@@ -116,15 +120,6 @@ sg_violation_callback(void *arg)
 	if (edata->elevel >= ERROR)
 		sg_violation_note(edata);
 	FreeErrorData(edata);
-}
-
-/*
- * The statement has ended well: what was noted has been dealt with.
- */
-void
-sg_violation_forget(void)
-{
-	is_noted = false;
 }
 
 /* ---------------- counting ---------------- */
@@ -171,9 +166,9 @@ sg_violation_count(void)
 	SgViolationEntry *entry;
 	LWLock	   *lock;
 
-	if (!is_noted)
+	if (!sg_violation_noted)
 		return;
-	is_noted = false;
+	sg_violation_noted = false;
 	lock = sg_lock(SG_LOCK_VIOLATIONS);
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	entry = find(&noted);

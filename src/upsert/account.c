@@ -446,7 +446,9 @@ end_one(SgTracker *tracker, QueryDesc *queryDesc)
 	load = tracker->replacing ? sg_load_find(tracker) : NULL;
 	if (load != NULL)
 		sg_load_commit(load, tracker);
-	sg_upserts_count(tracker, queryDesc);
+	/* what is rehearsed has not been written */
+	if (sg_capture == NULL)
+		sg_upserts_count(tracker, queryDesc);
 }
 
 /*

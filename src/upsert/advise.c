@@ -28,8 +28,6 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "review/review.h"
@@ -38,6 +36,7 @@
 /* A statement that is tried, and what came of it. */
 typedef struct Trial
 {
+	void		(*work) (struct Trial *trial);
 	SgBody	   *body;			/* of a function, or NULL */
 	SgBodyStatement *stmt;		/* of it */
 	Oid			function;
@@ -53,44 +52,30 @@ typedef struct Trial
 
 /* ---------------- trying ---------------- */
 
+static void
+work_of_trial(void *arg)
+{
+	Trial	   *trial = (Trial *) arg;
+
+	/* an advice is not worth waiting for */
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	(*trial->work) (trial);
+}
+
 /*
- * Run a piece of work in a subtransaction and roll it back.  Returns whether
- * it ended without an error.  Passes on what must reach the user.
+ * Run a piece of work and roll it back.  Returns whether it ended without an
+ * error.
  */
 static bool
 run_and_roll_back(void (*work) (Trial *trial), Trial *trial)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile edata = NULL;
+	ErrorData  *edata;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		/* an advice is not worth waiting for */
-		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-								 false);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		(*work) (trial);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		edata = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-
-	/* takes snapshots, settings, SPI connections and locks back, too */
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
+	trial->work = work;
+	edata = sg_contained(work_of_trial, trial);
 	if (edata == NULL)
 		return true;
-	if (sg_must_rethrow(edata->sqlerrcode))
-		ReThrowError(edata);
 	trial->locked = edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 	return false;
 }
@@ -112,7 +97,7 @@ try_queries(Trial *trial, List *queries)
 		if (query->commandType == CMD_UTILITY ||
 			!sg_conflict_target_wanted(query))
 			continue;
-		finding = sg_conflict_target_try(query, trial->text);
+		finding = sg_conflict_target_try(query, query, trial->text, NULL);
 		if (finding == NULL)
 			continue;
 		trial->queryid = (uint64) query->queryId;
@@ -156,34 +141,10 @@ advise_prepared(SgUtility *utility, PrepareStmt *stmt)
 
 /* ---------------- CREATE FUNCTION ---------------- */
 
-/*
- * Put the SET clauses of the function into force, as the server does for its
- * validator.
- */
-static void
-apply_settings(Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Datum		datum;
-	bool		isnull;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	datum = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
-	if (!isnull)
-	{
-		(void) NewGUCNestLevel();
-		ProcessGUCArray(DatumGetArrayTypePCopy(datum),
-						superuser() ? PGC_SUSET : PGC_USERSET,
-						PGC_S_SESSION, GUC_ACTION_SAVE);
-	}
-	ReleaseSysCache(tuple);
-}
-
 static void
 open_function(Trial *trial)
 {
-	apply_settings(trial->function);
+	sg_body_settings(trial->function);
 	trial->body = sg_body_open(trial->function, InvalidOid);
 }
 
@@ -192,7 +153,7 @@ try_statement(Trial *trial)
 {
 	List	   *queries;
 
-	apply_settings(trial->function);
+	sg_body_settings(trial->function);
 	queries = sg_body_analyze(trial->body, trial->stmt);
 
 	/* it is known only when the trigger fires what NEW and OLD are */
@@ -277,6 +238,8 @@ may_have_upsert(const SgBodyStatement *stmt)
 {
 	const char *start;
 
+	if (stmt->dynamic)
+		return false;
 	if (stmt->stored != NULL)
 		return stmt->stored->commandType != CMD_UTILITY &&
 			sg_conflict_target_wanted(stmt->stored);

@@ -467,11 +467,12 @@ sg_target_of_index(SgTarget *target, Oid index)
 }
 
 /*
- * Is there an index, other than "without", on the target's relation that
- * serves the same target?
+ * Is there an index on the target's relation that serves the same target, and
+ * is not about to go?
  */
 bool
-sg_target_is_served(const SgTarget *target, Oid without)
+sg_target_is_served(const SgTarget *target,
+					bool (*is_gone) (Oid index, void *arg), void *arg)
 {
 	Relation	rel = RelationIdGetRelation(target->key.relid);
 	List	   *indexes;
@@ -486,7 +487,7 @@ sg_target_is_served(const SgTarget *target, Oid without)
 	{
 		SgTarget	other;
 
-		if (lfirst_oid(lc) != without &&
+		if (!is_gone(lfirst_oid(lc), arg) &&
 			sg_target_of_index(&other, lfirst_oid(lc)) &&
 			other.root == target->root && other.id == target->id)
 			served = true;

@@ -124,8 +124,23 @@ extern void sg_target_get(SgTarget *target, Relation rel, Oid index,
 extern AttrNumber sg_target_in_root(const SgTarget *target, Oid relid,
 									AttrNumber attnum);
 extern bool sg_target_of_index(SgTarget *target, Oid index);
-extern bool sg_target_is_served(const SgTarget *target, Oid without);
+extern bool sg_target_is_served(const SgTarget *target,
+								bool (*is_gone) (Oid index, void *arg),
+								void *arg);
 extern bool sg_target_has(const SgTarget *target, AttrNumber attnum);
+
+/* ---------------- after.c ---------------- */
+
+/* The state that a command leaves, as far as the catalogs do not show it. */
+typedef struct SgAfter
+{
+	SgUtility  *utility;
+	Oid			without;		/* an index that will not be there for long */
+} SgAfter;
+
+extern bool sg_after_is_gone(const SgAfter *after, Oid relid,
+							 AttrNumber attnum);
+extern bool sg_after_is_served(const SgAfter *after, const SgTarget *target);
 
 /* ---------------- assign.c ---------------- */
 

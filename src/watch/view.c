@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * watched_view.c
+ * view.c
  *		The function behind safeguard.watched.
  *
  * Copyright (c) 2026, the safeguard authors
@@ -21,7 +21,7 @@
 
 #include "compat.h"
 #include "stats/findings.h"
-#include "stats/watched.h"
+#include "watch/watch.h"
 
 #define WATCHED_COLUMNS	9
 
@@ -47,6 +47,25 @@ may_see(const SgWatchedEntry *entry)
 	return pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT,
 								 &gone) == ACLCHECK_OK &&
 		check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
+}
+
+/*
+ * A crash can bring back figures of a table whose watch ended after they were
+ * saved.  Of other databases nobody can tell from here.
+ */
+static bool
+is_watched(const SgWatchedEntry *entry, List *watches)
+{
+	ListCell   *lc;
+
+	if (entry->key.dbid != MyDatabaseId)
+		return true;
+	foreach(lc, watches)
+	{
+		if (((SgWatch *) lfirst(lc))->relid == entry->key.relid)
+			return true;
+	}
+	return false;
 }
 
 static Datum
@@ -90,13 +109,15 @@ sg_watched_view(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SgWatchedEntry *entries;
 	uint64		n;
+	List	   *watches;
 
 	sg_require_shmem();
 	InitMaterializedSRF(fcinfo, 0);
+	watches = sg_watch_all();
 	entries = sg_watched_copy(0, false, &n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		if (may_see(&entries[i]))
+		if (is_watched(&entries[i], watches) && may_see(&entries[i]))
 			put_entry(rsinfo, &entries[i]);
 	}
 	pfree(entries);

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * contain.c
+ *		Runs a piece of work whose errors and locks must not remain.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "review/review.h"
+#include "safeguard.h"
+
+/*
+ * Run a piece of work in a subtransaction and roll it back: snapshots,
+ * settings, SPI connections and locks go.  What it allocates in the current
+ * memory context stays.  Takes no transaction id unless the work writes, so it
+ * works on a standby.  Returns the error that has ended the work, or NULL;
+ * passes on what must reach the user.
+ */
+ErrorData *
+sg_contained(void (*work) (void *arg), void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		(*work) (arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (edata != NULL && sg_must_rethrow(edata->sqlerrcode))
+		ReThrowError(edata);
+	return edata;
+}
