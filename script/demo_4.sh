@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+#
 # demo_4.sh - incident 4: initialisation by six machines at once
 #
 # Part of script/demo, which sources it for its functions and cluster.
