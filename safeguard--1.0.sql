@@ -237,34 +237,6 @@ END;
 COMMENT ON FUNCTION safeguard.export_settings() IS 'a script that makes the exceptions and declarations of this database again';
 
 --
--- Review
---
-
-CREATE FUNCTION safeguard.preview(
-    sql text,
-    lock_timeout interval DEFAULT '1s',
-    timeout interval DEFAULT '30s',
-    twice bool DEFAULT false,
-    OUT statement int,
-    OUT command text,
-    OUT relation regclass,
-    OUT relation_name text,
-    OUT rows bigint,
-    OUT source_rows bigint,
-    OUT scope jsonb,
-    OUT sample jsonb,
-    OUT locks text[],
-    OUT wal_bytes bigint,
-    OUT duration_ms float8,
-    OUT sqlstate text,
-    OUT error text,
-    OUT findings jsonb)
-RETURNS SETOF record
-LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10
-AS 'MODULE_PATHNAME', 'sg_preview';
-COMMENT ON FUNCTION safeguard.preview(text, interval, interval, bool) IS 'runs a script, tells what each statement does, and rolls all of it back; sequences stay advanced';
-
---
 -- Keys
 --
 
@@ -353,6 +325,31 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE COST 1000000
 AS 'MODULE_PATHNAME', 'sg_check_functions';
 COMMENT ON FUNCTION safeguard.check_functions(name) IS 'safeguard.check_function for all functions of a schema, or of all schemas, but the server''s, those of extensions and those that the caller may not execute';
+
+
+CREATE FUNCTION safeguard.preview(
+    sql text,
+    lock_timeout interval DEFAULT '1s',
+    timeout interval DEFAULT '30s',
+    twice bool DEFAULT false,
+    OUT statement int,
+    OUT command text,
+    OUT relation regclass,
+    OUT relation_name text,
+    OUT rows bigint,
+    OUT source_rows bigint,
+    OUT scope jsonb,
+    OUT sample jsonb,
+    OUT locks text[],
+    OUT wal_bytes bigint,
+    OUT duration_ms float8,
+    OUT sqlstate text,
+    OUT error text,
+    OUT findings jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10
+AS 'MODULE_PATHNAME', 'sg_preview';
+COMMENT ON FUNCTION safeguard.preview(text, interval, interval, bool) IS 'runs a script, tells what each statement does, and rolls all of it back; sequences stay advanced';
 
 --
 -- Pool
@@ -481,6 +478,7 @@ LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'sg_connection_leaks';
 COMMENT ON FUNCTION safeguard.connection_leaks(interval) IS 'sessions that hold a connection without work for longer than threshold, or safeguard.leak_after; an ordinary role sees its own';
 
+
 --
 -- Queries
 --
@@ -542,6 +540,7 @@ CREATE VIEW safeguard.constraint_violations AS
 GRANT SELECT ON safeguard.constraint_violations TO PUBLIC;
 COMMENT ON VIEW safeguard.constraint_violations IS 'constraints that statements have violated; an ordinary role sees those of tables of this database that it may use';
 
+
 --
 -- Watched tables
 --
@@ -587,6 +586,7 @@ CREATE VIEW safeguard.watched AS
       FROM safeguard.watched();
 GRANT SELECT ON safeguard.watched TO PUBLIC;
 COMMENT ON VIEW safeguard.watched IS 'committed changes of watched tables by scope; an ordinary role sees those of tables that it may read';
+
 
 --
 -- Migrations
@@ -1318,6 +1318,7 @@ BEGIN ATOMIC
                    AS m(name, help, labels, value);
 END;
 COMMENT ON FUNCTION safeguard.metrics() IS 'all figures as samples with Prometheus names, an ordinary role''s own where figures have owners';
+
 
 CREATE FUNCTION safeguard.stats_reset()
 RETURNS void

@@ -7,6 +7,7 @@ SET search_path = preview_refused;
 CREATE TABLE t (id int PRIMARY KEY);
 CREATE SEQUENCE untouched;
 PREPARE mine AS SELECT 1;
+SELECT pg_advisory_lock(5);
 BEGIN;
 DECLARE mine CURSOR FOR SELECT 1;
 
@@ -37,7 +38,8 @@ SELECT script, refused(script)
     'DEALLOCATE mine', 'DEALLOCATE ALL', 'CLOSE mine', 'CLOSE ALL', 'FETCH mine', 'MOVE mine',
     'SELECT dblink_exec(''x'')', 'SELECT a FROM t, LATERAL public.dblink(''x'') AS d(a int)', 'INSERT INTO t SELECT pg_catalog.pg_terminate_backend(0)::int',
     'SELECT pg_reload_conf()', 'WITH x AS (SELECT lo_export(1, ''/nowhere'')) SELECT FROM x', 'EXPLAIN ANALYZE SELECT pg_switch_wal()',
-    'CREATE TABLE made AS SELECT pg_advisory_unlock_all()', 'DECLARE c CURSOR FOR SELECT pg_rotate_logfile()'
+    'CREATE TABLE made AS SELECT pg_advisory_unlock_all()', 'DECLARE c CURSOR FOR SELECT pg_rotate_logfile()',
+    'SELECT safeguard.stats_reset()'
   ]) WITH ORDINALITY AS s(script, n)
  ORDER BY n;
 
@@ -79,19 +81,29 @@ CREATE FUNCTION dblink_like() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE ROLE regress_preview_made;
 SELECT 'VACUUM; COMMIT' AS vacuum;
 $$);
--- a schema of its own is no function of the server's
+-- a function of somebody else's, by the same name
 CREATE FUNCTION pg_reload_conf() RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT command, sqlstate FROM safeguard.preview('SELECT preview_refused.pg_reload_conf()');
 
 -- inside functions it is the failure of the statement
-CREATE FUNCTION notify_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'NOTIFY n'; RETURN NEW; END $$;
-CREATE TRIGGER notify_it BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION notify_it();
+CREATE FUNCTION run_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE tg_argv[0]; RETURN NEW; END $$;
+CREATE TRIGGER run_it BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION run_it('CHECKPOINT');
 SELECT statement, command, sqlstate, error
   FROM safeguard.preview('INSERT INTO t VALUES (1); SELECT 1');
-DROP TRIGGER notify_it ON t;
+-- but a notification is rolled back
+CREATE OR REPLACE TRIGGER run_it BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION run_it('NOTIFY n');
+LISTEN n;
+SELECT statement, command, sqlstate, error
+  FROM safeguard.preview('INSERT INTO t VALUES (1); SELECT 1; SELECT pg_notify(''n'', '''')');
+UNLISTEN n;
+DROP TRIGGER run_it ON t;
 SELECT command, sqlstate, error FROM safeguard.preview('DO $$ BEGIN PERFORM pg_rotate_logfile(); END $$');
 SELECT command, sqlstate, error FROM safeguard.preview('DO $$ BEGIN INSERT INTO parted VALUES (2); END $$');
 SELECT command, sqlstate, error FROM safeguard.preview('DO $$ BEGIN EXECUTE ''DEALLOCATE mine''; END $$');
+-- an advisory lock of the script's own may be given back
+SELECT command, sqlstate, error FROM safeguard.preview('DO $$ BEGIN PERFORM pg_advisory_unlock(5); END $$');
+SELECT pg_advisory_unlock(5);
+SELECT command, sqlstate, error FROM safeguard.preview('SELECT pg_advisory_lock(5); SELECT pg_advisory_unlock(5)');
 CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;
 CREATE PROCEDURE stays() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (7); END $$;
 SELECT command, sqlstate, error FROM safeguard.preview('CALL commits()');

@@ -32,6 +32,7 @@
 #include "utils/rls.h"
 
 #include "compat.h"
+#include "review/rehearse.h"
 #include "safeguard.h"
 #include "stats/queries.h"
 

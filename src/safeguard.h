@@ -26,7 +26,6 @@
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
-#include "tcop/cmdtag.h"
 #include "utils/hsearch.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
@@ -405,21 +404,6 @@ extern void sg_upsert_finish(QueryDesc *queryDesc);
 extern void sg_upsert_end(QueryDesc *queryDesc);
 extern void sg_conflict_target_advise(SgUtility *utility);
 extern void sg_loads_forget(void);
-
-/* ---------------- review/preview*.c ---------------- */
-
-/* the rehearsal that is running, or NULL */
-extern struct SgRehearsal *sg_rehearsal;
-
-/* what is above this in the stack of error contexts is top level */
-extern ErrorContextCallback *sg_top_context;
-
-extern void sg_rehearse_executor(QueryDesc *queryDesc, int eflags);
-extern void sg_rehearse_utility(const Node *stmt);
-extern void sg_rehearsed_utility(const Node *stmt, const QueryCompletion *qc);
-extern void sg_rehearse_function(Oid function);
-extern void sg_rehearse_copied(const RangeVar *name, uint64 rows);
-extern int	sg_lock_timeout_meant(void);
 
 /* ---------------- ddl/ ---------------- */
 

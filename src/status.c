@@ -205,6 +205,9 @@ put_queries(ReturnSetInfo *rsinfo)
 	put_row(rsinfo, "queries", psprintf("%d", sg_queries_used()),
 			psprintf("At most %d, evicted " UINT64_FORMAT ".",
 					 sg_max_queries, sg_queries_evicted()));
+	put_row(rsinfo, "violations", psprintf("%d", sg_violations_used()),
+			psprintf("At most %d, evicted " UINT64_FORMAT ".",
+					 SG_MAX_VIOLATIONS, sg_violations_evicted()));
 }
 
 /*

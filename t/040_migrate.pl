@@ -101,8 +101,15 @@ for my $level ('read committed', 'repeatable read', 'serializable')
 	is($monitor->rows("SELECT count(*) FROM pg_locks WHERE locktype = 'object'"), 0,
 		"$level: no lock is left");
 }
+
+# Different ones have nothing to do with each other, not even for SERIALIZABLE.
+for my $n (0 .. 11)
+{
+	$twelve[$n]->say(Q => "SELECT safeguard.migrate('$n', 'SELECT pg_sleep(0.3)', project => 'apart')\0");
+}
+is(join(',', map { outcome($_->answer) } @twelve), join(',', ('applied') x 12), 'twelve different ones at once');
 $_->query('RESET default_transaction_isolation') for @twelve;
-is($monitor->rows('SELECT string_agg(version, \',\' ORDER BY id) FROM safeguard.migrations'),
+is($monitor->rows('SELECT string_agg(version, \',\' ORDER BY id) FROM safeguard.migrations WHERE project = \'default\''),
 	'read committed,repeatable read,serializable', 'the order is that of application');
 my $log = slurp_file($node->logfile);
 is(() = ($log =~ /LOG:  migration "serializable" of project "default" was applied: statements: 3, rows: 1,/g),

@@ -11,7 +11,9 @@
  * pg_locks, and when it is granted the row can be looked at without a conflict
  * that REPEATABLE READ makes an error of.
  *
- * Nobody has the privilege to write the rows: it is done as their owner.
+ * Nobody has the privilege to write the rows: it is done as their owner.  They
+ * are found by their place, since at SERIALIZABLE a scan of the index would make
+ * different migrations, which are on one page of it, conflict with each other.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -28,15 +30,12 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
+#include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "migrate/migrate.h"
 #include "safeguard.h"
-
-#define SAME_MIGRATION \
-	"project OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
 
 /* ---------------- the lock ---------------- */
 
@@ -75,7 +74,10 @@ sg_migration_lock(const SgMigrationName *name, bool wait, bool *waited)
 		*waited = true;
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	}
-	AcceptInvalidationMessages();
+
+	/* rows that are looked at now must keep their place until written */
+	LockRelationOid(sg_migrations_table(), RowExclusiveLock);
+	LockRelationOid(sg_claims_table(), RowExclusiveLock);
 	return true;
 }
 
@@ -157,18 +159,28 @@ sg_migration_write(const char *sql, int nparams, const Oid *types,
 	return rows;
 }
 
+static void
+gone(const SgMigrationName *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("the claim of migration \"%s\" of project \"%s\" is gone",
+				   name->version, name->project));
+}
+
 /*
  * The row of the migration, in the state "running".  The caller holds the
  * lock, and has seen that there is no such row, or one that was reverted or
- * released, which is taken over.
+ * released, which is taken over.  *row gets its new place.
  */
 void
 sg_migration_claim(const SgMigrationName *name, const char *description,
-				   const char *checksum, bool exists)
+				   const char *checksum, SgMigrationRow *row)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		params[5];
-	char		nulls[] = "     ";
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIDOID};
+	Datum		params[6];
+	char		nulls[] = "      ";
+	char	   *tid;
 
 	params[0] = CStringGetTextDatum(name->project);
 	params[1] = CStringGetTextDatum(name->version);
@@ -177,50 +189,69 @@ sg_migration_claim(const SgMigrationName *name, const char *description,
 	params[3] = checksum ? CStringGetTextDatum(checksum) : (Datum) 0;
 	nulls[3] = checksum ? ' ' : 'n';
 	params[4] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
-	(void) sg_migration_write(exists ?
+	params[5] = PointerGetDatum(&row->tid);
+	(void) sg_migration_write(row->exists ?
 							  "UPDATE safeguard.migrations SET id = NULL, description = $3, "
 							  "checksum = $4, status = 'running', applied_at = NULL, "
 							  "applied_by = $5::pg_catalog.name, duration_ms = NULL, "
 							  "rows_changed = NULL, wal_bytes = NULL "
-							  "WHERE " SAME_MIGRATION :
+							  "WHERE ctid OPERATOR(pg_catalog.=) $6 RETURNING ctid" :
 							  "INSERT INTO safeguard.migrations "
 							  "(project, version, description, checksum, status, applied_by) "
-							  "VALUES ($1, $2, $3, $4, 'running', $5::pg_catalog.name)",
-							  5, types, params, nulls, NULL);
+							  "VALUES ($1, $2, $3, $4, 'running', $5::pg_catalog.name) "
+							  "RETURNING ctid",
+							  row->exists ? 6 : 5, types, params, nulls, &tid);
+	if (tid == NULL)
+		gone(name);
+	row->tid = *(ItemPointer) DatumGetPointer(DirectFunctionCall1(tidin,
+																  CStringGetDatum(tid)));
+	row->exists = true;
 }
 
 /*
  * It is applied: from here on the row has its place in the order.
  */
 void
-sg_migration_finish(const SgMigrationName *name, const char *status,
-					const SgMigrationFigures *figures)
+sg_migration_finish(const SgMigrationName *name, const SgMigrationRow *row,
+					const char *status, const SgMigrationFigures *figures)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT8OID, INT8OID};
-	Datum		params[6];
-	char		nulls[] = "      ";
+	Oid			types[] = {TIDOID, TEXTOID, FLOAT8OID, INT8OID, INT8OID};
+	Datum		params[5];
+	char		nulls[] = "     ";
 	bool		known = figures != NULL;
 	bool		counted = known && figures->rows_changed >= 0;
 
-	params[0] = CStringGetTextDatum(name->project);
-	params[1] = CStringGetTextDatum(name->version);
-	params[2] = CStringGetTextDatum(status);
-	params[3] = known ? Float8GetDatum(figures->duration_ms) : (Datum) 0;
-	params[4] = counted ? Int64GetDatum(figures->rows_changed) : (Datum) 0;
-	params[5] = counted ? Int64GetDatum((int64) figures->wal_bytes) : (Datum) 0;
-	nulls[3] = known ? ' ' : 'n';
-	nulls[4] = nulls[5] = counted ? ' ' : 'n';
+	params[0] = PointerGetDatum(&row->tid);
+	params[1] = CStringGetTextDatum(status);
+	params[2] = known ? Float8GetDatum(figures->duration_ms) : (Datum) 0;
+	params[3] = counted ? Int64GetDatum(figures->rows_changed) : (Datum) 0;
+	params[4] = counted ? Int64GetDatum((int64) figures->wal_bytes) : (Datum) 0;
+	nulls[2] = known ? ' ' : 'n';
+	nulls[3] = nulls[4] = counted ? ' ' : 'n';
 	if (sg_migration_write("UPDATE safeguard.migrations SET "
 						   "id = pg_catalog.nextval('safeguard.migrations_id_seq'), "
-						   "status = $3, applied_at = pg_catalog.clock_timestamp(), "
-						   "duration_ms = $4, rows_changed = $5, wal_bytes = $6 "
-						   "WHERE " SAME_MIGRATION " "
+						   "status = $2, applied_at = pg_catalog.clock_timestamp(), "
+						   "duration_ms = $3, rows_changed = $4, wal_bytes = $5 "
+						   "WHERE ctid OPERATOR(pg_catalog.=) $1 "
 						   "AND status OPERATOR(pg_catalog.=) 'running'",
-						   6, types, params, nulls, NULL) != 1)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("the claim of migration \"%s\" of project \"%s\" is gone",
-					   name->version, name->project));
-	(void) sg_migration_write("DELETE FROM safeguard.migration_claims WHERE "
-							  SAME_MIGRATION, 2, types, params, NULL, NULL);
+						   5, types, params, nulls, NULL) != 1)
+		gone(name);
+	sg_migration_unclaim(row);
+}
+
+/*
+ * Nobody is at it any more.
+ */
+void
+sg_migration_unclaim(const SgMigrationRow *row)
+{
+	Oid			types[] = {TIDOID};
+	Datum		params[1];
+
+	if (!ItemPointerIsValid(&row->claim_tid))
+		return;
+	params[0] = PointerGetDatum(&row->claim_tid);
+	(void) sg_migration_write("DELETE FROM safeguard.migration_claims "
+							  "WHERE ctid OPERATOR(pg_catalog.=) $1",
+							  1, types, params, NULL, NULL);
 }

@@ -80,33 +80,28 @@ refuse_state(const Mark *mark)
 }
 
 /*
- * Set columns of the row, with $3 the status, $4 the note and $5 the checksum.
+ * Set columns of the row, and take its claim away.
  */
 static void
 update(Mark *mark, const char *columns)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	char		nulls[] = "     ";
-	Datum		params[5];
+	Oid			types[] = {TIDOID, TEXTOID, TEXTOID, TEXTOID};
+	char		nulls[] = "    ";
+	Datum		params[4];
 
-	params[0] = CStringGetTextDatum(mark->name.project);
-	params[1] = CStringGetTextDatum(mark->name.version);
-	params[2] = CStringGetTextDatum(mark->status);
-	params[3] = CStringGetTextDatum(psprintf("%s: %s", mark->status,
+	params[0] = PointerGetDatum(&mark->row.tid);
+	params[1] = CStringGetTextDatum(mark->status);
+	params[2] = CStringGetTextDatum(psprintf("%s: %s", mark->status,
 											 mark->reason));
-	params[4] = mark->checksum ? CStringGetTextDatum(mark->checksum) : (Datum) 0;
-	nulls[4] = mark->checksum ? ' ' : 'n';
-	(void) sg_migration_write(psprintf("UPDATE safeguard.migrations SET status = $3, "
-									   "description = pg_catalog.concat_ws(E'\\n', description, $4), "
-									   "checksum = COALESCE($5, checksum)%s "
-									   "WHERE project OPERATOR(pg_catalog.=) $1 "
-									   "AND version OPERATOR(pg_catalog.=) $2",
+	params[3] = mark->checksum ? CStringGetTextDatum(mark->checksum) : (Datum) 0;
+	nulls[3] = mark->checksum ? ' ' : 'n';
+	(void) sg_migration_write(psprintf("UPDATE safeguard.migrations SET status = $2, "
+									   "description = pg_catalog.concat_ws(E'\\n', description, $3), "
+									   "checksum = COALESCE($4, checksum)%s "
+									   "WHERE ctid OPERATOR(pg_catalog.=) $1",
 									   columns),
-							  5, types, params, nulls, NULL);
-	(void) sg_migration_write("DELETE FROM safeguard.migration_claims "
-							  "WHERE project OPERATOR(pg_catalog.=) $1 "
-							  "AND version OPERATOR(pg_catalog.=) $2",
-							  2, types, params, NULL, NULL);
+							  4, types, params, nulls, NULL);
+	sg_migration_unclaim(&mark->row);
 }
 
 static void
@@ -115,8 +110,8 @@ mark_applied(Mark *mark)
 	if (mark->row.state != SG_MIGRATION_NONE)
 		refuse_state(mark);
 	sg_migration_claim(&mark->name, mark->reason, mark->checksum,
-					   mark->row.exists);
-	sg_migration_finish(&mark->name, mark->status, NULL);
+					   &mark->row);
+	sg_migration_finish(&mark->name, &mark->row, mark->status, NULL);
 }
 
 static void

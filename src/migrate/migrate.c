@@ -140,7 +140,7 @@ check_rows(const Migration *migration)
  * subtransaction that it ends, and is counted.
  */
 static void
-apply(Migration *migration, bool exists)
+apply(Migration *migration, SgMigrationRow *row)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	SgMigrationFigures *figures = &migration->figures;
@@ -154,14 +154,14 @@ apply(Migration *migration, bool exists)
 	PG_TRY();
 	{
 		sg_migration_claim(&migration->name, migration->description,
-						   migration->checksum, exists);
+						   migration->checksum, row);
 		sg_migration_run(&migration->name, migration->sql, figures);
 		check_rows(migration);
 		INSTR_TIME_SET_CURRENT(now);
 		INSTR_TIME_SUBTRACT(now, start);
 		figures->duration_ms = INSTR_TIME_GET_MILLISEC(now);
 		figures->wal_bytes = pgWalUsage.wal_bytes - wal;
-		sg_migration_finish(&migration->name, "applied", figures);
+		sg_migration_finish(&migration->name, row, "applied", figures);
 	}
 	PG_CATCH();
 	{
@@ -222,6 +222,6 @@ sg_migrate(PG_FUNCTION_ARGS)
 	}
 	refuse_claimed(&migration, &row);
 	refuse_old_snapshot(&migration);
-	apply(&migration, row.exists);
+	apply(&migration, &row);
 	PG_RETURN_TEXT_P(cstring_to_text("applied"));
 }

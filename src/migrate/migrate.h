@@ -11,6 +11,7 @@
 #define SG_MIGRATE_H
 
 #include "fmgr.h"
+#include "storage/itemptr.h"
 #include "storage/lock.h"
 #include "utils/elog.h"
 #include "utils/timestamp.h"
@@ -53,6 +54,9 @@ typedef struct SgMigrationRow
 	char	   *checksum;		/* of the row, or NULL */
 	int			pid;			/* of the claim, or 0 */
 	TimestampTz backend_start;
+	ItemPointerData tid;		/* of the row */
+	ItemPointerData claim_tid;	/* of that in safeguard.migration_claims;
+								 * invalid if there is none */
 } SgMigrationRow;
 
 /* ---------------- row.c ---------------- */
@@ -60,6 +64,7 @@ typedef struct SgMigrationRow
 extern void sg_migration_arguments(FunctionCallInfo fcinfo, int version,
 								   int project, SgMigrationName *name);
 extern Oid	sg_migrations_table(void);
+extern Oid	sg_claims_table(void);
 extern void sg_migration_look(const SgMigrationName *name,
 							  SgMigrationRow *row);
 extern const char *sg_migration_newer(const SgMigrationName *name);
@@ -80,10 +85,11 @@ extern uint64 sg_migration_write(const char *sql, int nparams,
 								 const char *nulls, char **result);
 extern void sg_migration_claim(const SgMigrationName *name,
 							   const char *description, const char *checksum,
-							   bool exists);
+							   SgMigrationRow *row);
 extern void sg_migration_finish(const SgMigrationName *name,
-								const char *status,
+								const SgMigrationRow *row, const char *status,
 								const SgMigrationFigures *figures);
+extern void sg_migration_unclaim(const SgMigrationRow *row);
 
 /* ---------------- run.c ---------------- */
 

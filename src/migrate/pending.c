@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "migrate/migrate.h"
+#include "review/rehearse.h"
 #include "safeguard.h"
 
 /* Lives in the memory of the transaction. */

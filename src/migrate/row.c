@@ -97,6 +97,12 @@ sg_migrations_table(void)
 	return table_of_ours("migrations");
 }
 
+Oid
+sg_claims_table(void)
+{
+	return table_of_ours("migration_claims");
+}
+
 /*
  * Begin to read the rows of a migration, or with no version of a project.
  * Both columns have the collation "C", which is the one that scan keys have.
@@ -173,8 +179,7 @@ sg_claim_is_live(int pid, TimestampTz backend_start)
 static bool
 look_for_claim(const SgMigrationName *name, SgMigrationRow *row)
 {
-	Relation	rel = table_open(table_of_ours("migration_claims"),
-								 AccessShareLock);
+	Relation	rel = table_open(sg_claims_table(), AccessShareLock);
 	SysScanDesc scan = begin_scan(rel, name, CLAIMS_PROJECT, CLAIMS_VERSION);
 	HeapTuple	tuple = systable_getnext(scan);
 	bool		found = HeapTupleIsValid(tuple);
@@ -184,6 +189,7 @@ look_for_claim(const SgMigrationName *name, SgMigrationRow *row)
 		TupleDesc	desc = RelationGetDescr(rel);
 		bool		isnull;
 
+		row->claim_tid = tuple->t_self;
 		row->pid = DatumGetInt32(heap_getattr(tuple, CLAIMS_PID, desc,
 											  &isnull));
 		row->backend_start =
@@ -208,9 +214,11 @@ sg_migration_look(const SgMigrationName *name, SgMigrationRow *row)
 	bool		own = false;
 
 	memset(row, 0, sizeof(*row));
+	ItemPointerSetInvalid(&row->claim_tid);
 	if (HeapTupleIsValid(tuple))
 	{
 		row->exists = true;
+		row->tid = tuple->t_self;
 		row->status = text_column(tuple, rel, MIGRATIONS_STATUS);
 		row->checksum = text_column(tuple, rel, MIGRATIONS_CHECKSUM);
 		own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));

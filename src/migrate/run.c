@@ -34,6 +34,7 @@
 #include "compat.h"
 #include "exec/exec.h"
 #include "migrate/migrate.h"
+#include "review/rehearse.h"
 #include "review/review.h"
 
 #define BOM "\xef\xbb\xbf"

@@ -54,10 +54,6 @@ note_claim(const SgMigrationName *name)
 	params[3] = TimestampTzGetDatum(MyStartTimestamp);
 	params[4] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 	params[5] = CStringGetTextDatum(application_name ? application_name : "");
-	(void) sg_migration_write("DELETE FROM safeguard.migration_claims "
-							  "WHERE project OPERATOR(pg_catalog.=) $1 "
-							  "AND version OPERATOR(pg_catalog.=) $2",
-							  2, types, params, NULL, NULL);
 	(void) sg_migration_write("INSERT INTO safeguard.migration_claims "
 							  "(project, version, pid, backend_start, role, "
 							  "application, since, invalid_indexes) "
@@ -130,7 +126,7 @@ sg_migration_begin(PG_FUNCTION_ARGS)
 	}
 	if (answer == NULL)
 	{
-		sg_migration_claim(&name, NULL, checksum, row.exists);
+		sg_migration_claim(&name, NULL, checksum, &row);
 		note_claim(&name);
 		answer = "claimed";
 	}
@@ -146,14 +142,12 @@ sg_migration_begin(PG_FUNCTION_ARGS)
  * invalid, when the migration began.
  */
 static void
-check_indexes(const SgMigrationName *name)
+check_indexes(const SgMigrationName *name, SgMigrationRow *row)
 {
-	Oid			types[] = {TEXTOID, TEXTOID};
-	Datum		params[2];
+	Oid			types[] = {TIDOID};
+	Datum		params[] = {PointerGetDatum(&row->claim_tid)};
 	char	   *indexes;
 
-	params[0] = CStringGetTextDatum(name->project);
-	params[1] = CStringGetTextDatum(name->version);
 	(void) sg_migration_write("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), "
 							  "', ' ORDER BY n.nspname, c.relname) "
 							  "FROM pg_catalog.pg_class c, pg_catalog.pg_namespace n, "
@@ -161,10 +155,9 @@ check_indexes(const SgMigrationName *name)
 							  "WHERE c.oid OPERATOR(pg_catalog.=) x.indexrelid "
 							  "AND n.oid OPERATOR(pg_catalog.=) c.relnamespace "
 							  "AND NOT EXISTS (SELECT FROM safeguard.migration_claims m "
-							  "WHERE m.project OPERATOR(pg_catalog.=) $1 "
-							  "AND m.version OPERATOR(pg_catalog.=) $2 "
+							  "WHERE m.ctid OPERATOR(pg_catalog.=) $1 "
 							  "AND x.indexrelid OPERATOR(pg_catalog.=) ANY (m.invalid_indexes))",
-							  2, types, params, NULL, &indexes);
+							  1, types, params, NULL, &indexes);
 	if (indexes != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -194,20 +187,17 @@ require_claim(const SgMigrationName *name, SgMigrationRow *row)
  * Since when it is claimed, by the clock.
  */
 static double
-milliseconds_since_claim(const SgMigrationName *name)
+milliseconds_since_claim(SgMigrationRow *row)
 {
-	Oid			types[] = {TEXTOID, TEXTOID};
-	Datum		params[2];
+	Oid			types[] = {TIDOID};
+	Datum		params[] = {PointerGetDatum(&row->claim_tid)};
 	char	   *ms;
 
-	params[0] = CStringGetTextDatum(name->project);
-	params[1] = CStringGetTextDatum(name->version);
 	(void) sg_migration_write("SELECT (1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch', "
 							  "pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since))::pg_catalog.text "
 							  "FROM safeguard.migration_claims "
-							  "WHERE project OPERATOR(pg_catalog.=) $1 "
-							  "AND version OPERATOR(pg_catalog.=) $2",
-							  2, types, params, NULL, &ms);
+							  "WHERE ctid OPERATOR(pg_catalog.=) $1",
+							  1, types, params, NULL, &ms);
 	return ms == NULL ? 0 : Max(atof(ms), 0);
 }
 
@@ -232,14 +222,14 @@ sg_migration_end(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("safeguard.migration_end()");
 	(void) sg_migration_lock(&name, true, &waited);
 	require_claim(&name, &row);
-	check_indexes(&name);
+	check_indexes(&name, &row);
 
-	figures.duration_ms = milliseconds_since_claim(&name);
+	figures.duration_ms = milliseconds_since_claim(&row);
 	figures.started_at = GetCurrentTimestamp() -
 		(int64) (figures.duration_ms * 1000);
 	figures.rows_changed = -1;
 	sg_migration_begins(&name);
-	sg_migration_finish(&name, "applied", &figures);
+	sg_migration_finish(&name, &row, "applied", &figures);
 	sg_migration_ends(&name, &figures);
 	PG_RETURN_VOID();
 }

@@ -38,6 +38,37 @@ make_target(Oid classId, Oid objectId, int subId)
 }
 
 /*
+ * The server never drops, or changes, a column that rows are distributed by.
+ */
+static bool
+partitions_by(Relation rel, const char *name)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+	bool		used;
+
+	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		has_partition_attrs(rel,
+							bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber),
+							&used);
+}
+
+static bool
+is_partition_key(Oid relid, const char *name)
+{
+	Relation	rel;
+	bool		result;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return false;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return true;
+	result = partitions_by(rel, name);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
  * A column with those that children have by inheritance alone, which go before
  * it.
  */
@@ -63,6 +94,8 @@ find_columns(Oid relid, const char *name, bool recurse, bool inherited,
 		return false;
 	if (!goes)
 		return inherited;
+	if (is_partition_key(relid, name))
+		return false;
 	foreach(lc, recurse ? find_inheritance_children(relid, NoLock) : NIL)
 	{
 		if (!find_columns(lfirst_oid(lc), name, true, true, targets))
@@ -73,21 +106,6 @@ find_columns(Oid relid, const char *name, bool recurse, bool inherited,
 	return true;
 }
 
-/*
- * The server never drops a column that rows are distributed by.
- */
-static bool
-partitions_by(Relation rel, const char *name)
-{
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
-	bool		used;
-
-	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
-		has_partition_attrs(rel,
-							bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber),
-							&used);
-}
-
 static bool
 try_drop_column(SgUtility *utility, Relation rel, AlterTableCmd *cmd,
 				bool recurse)
@@ -96,9 +114,8 @@ try_drop_column(SgUtility *utility, Relation rel, AlterTableCmd *cmd,
 
 	if (get_attnum(RelationGetRelid(rel), cmd->name) == InvalidAttrNumber)
 		return cmd->missing_ok;
-	return !partitions_by(rel, cmd->name) &&
-		find_columns(RelationGetRelid(rel), cmd->name, recurse, false,
-					 &targets) &&
+	return find_columns(RelationGetRelid(rel), cmd->name, recurse, false,
+						&targets) &&
 		sg_trial_drop_objects(utility, targets, cmd->behavior, 0);
 }
 
@@ -214,24 +231,24 @@ recurses(const AlterTableCmd *cmd)
  * What all subcommands together mean for the files of one table.
  */
 static bool
-try_member(SgUtility *utility, AlterTableStmt *stmt, Oid relid, bool named)
+try_member(SgUtility *utility, AlterTableStmt *stmt, Oid relid, bool is_named)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
 	SgRewrite	rewrite = {0};
 	bool		possible = rel != NULL;
 	ListCell   *lc;
 
-	if (rel != NULL && rel->rd_rel->relkind == RELKIND_RELATION)
+	foreach(lc, rel == NULL ? NIL : stmt->cmds)
 	{
-		foreach(lc, stmt->cmds)
-		{
-			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
-			if (possible && named && cmd->subtype == AT_AlterColumnType)
-				possible = !is_inherited(relid, cmd->name);
-			if (possible && (named || recurses(cmd)))
-				possible = sg_trial_rewrite(utility, rel, cmd, &rewrite);
-		}
+		if (cmd->subtype == AT_AlterColumnType &&
+			((is_named && is_inherited(relid, cmd->name)) ||
+			 partitions_by(rel, cmd->name)))
+			possible = false;
+		if (possible && rel->rd_rel->relkind == RELKIND_RELATION &&
+			(is_named || recurses(cmd)))
+			possible = sg_trial_rewrite(utility, rel, cmd, &rewrite);
 	}
 	if (rel != NULL)
 		relation_close(rel, NoLock);
@@ -260,8 +277,9 @@ try_member(SgUtility *utility, AlterTableStmt *stmt, Oid relid, bool named)
 }
 
 static bool
-try_files(SgUtility *utility, AlterTableStmt *stmt, Oid relid)
+try_files(SgUtility *utility, AlterTableStmt *stmt, Relation rel)
 {
+	Oid			relid = RelationGetRelid(rel);
 	bool		descends = false;
 	List	   *relids;
 	ListCell   *lc;
@@ -308,7 +326,7 @@ try_alter(SgUtility *utility, Relation rel, AlterTableStmt *stmt)
 			return false;
 	}
 	return sg_trial_triggers(utility, rel, stmt->cmds) &&
-		try_files(utility, stmt, RelationGetRelid(rel));
+		try_files(utility, stmt, rel);
 }
 
 bool

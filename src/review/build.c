@@ -276,6 +276,17 @@ is_taken(SgUtility *utility, Relation rel, const char *name)
 		 !sg_drops_have(utility->trial->drops, RelationRelationId, relid, 0));
 }
 
+static bool
+has_primary_key(SgUtility *utility, Relation rel)
+{
+	/* sets rd_pkindex */
+	list_free(RelationGetIndexList(rel));
+	return OidIsValid(rel->rd_pkindex) &&
+		(utility->trial->drops == NULL ||
+		 !sg_drops_have(utility->trial->drops, RelationRelationId,
+						rel->rd_pkindex, 0));
+}
+
 /*
  * ALTER TABLE adds a constraint that has an index.
  */
@@ -294,6 +305,7 @@ sg_trial_key(SgUtility *utility, Relation rel, Constraint *constraint,
 		return OidIsValid(get_relname_relid(constraint->indexname,
 											RelationGetNamespace(rel)));
 	if (is_taken(utility, rel, constraint->conname) ||
+		(build.primary && has_primary_key(utility, rel)) ||
 		!constraint_columns(utility, rel, constraint, column, &columns))
 		return false;
 	choose_name(&build, constraint->conname, columns, true);

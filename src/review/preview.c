@@ -177,6 +177,7 @@ rehearse(SgRehearsal *rehearsal)
 	SgHeldLocks locks;
 
 	sg_held_locks(&locks);
+	rehearsal->holds_advisory = sg_holds_advisory(&locks);
 	timed_out = false;
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();

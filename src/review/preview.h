@@ -22,6 +22,7 @@
 #include "utils/typcache.h"
 
 #include "safeguard.h"
+#include "review/rehearse.h"
 #include "review/review.h"
 
 /* key values of a relation that are shown */
@@ -158,6 +159,7 @@ typedef struct SgRehearsal
 	instr_time	started;
 	Oid			caller;			/* whose answer it is */
 	int			trigger_depth;	/* at which it was called */
+	bool		holds_advisory; /* did the session, before? */
 	SubTransactionId subid;
 	int			session_lock_timeout;
 	bool		script_sets_lock_timeout;
@@ -233,6 +235,7 @@ extern int64 sg_source_count(Query *source, const char *sql);
 extern void sg_held_locks(SgHeldLocks *held);
 extern void sg_new_locks(SgHeldLocks *result, const SgHeldLocks *now,
 						 const SgHeldLocks *before, MemoryContext context);
+extern bool sg_holds_advisory(const SgHeldLocks *held);
 extern void sg_release_advisory(const SgHeldLocks *before);
 extern List *sg_lock_texts(const SgHeldLocks *held);
 

@@ -110,6 +110,18 @@ sg_new_locks(SgHeldLocks *result, const SgHeldLocks *now,
 	}
 }
 
+/* Is any of these an advisory lock? */
+bool
+sg_holds_advisory(const SgHeldLocks *held)
+{
+	for (int i = 0; i < held->n; i++)
+	{
+		if (held->locks[i].tag.locktag_type == LOCKTAG_ADVISORY)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Give back the advisory locks that were not held before.  Called when the
  * subtransaction is gone, so what is left are locks of the session.

@@ -14,7 +14,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -34,17 +33,52 @@ sg_refuse(SgRefusal *refusal, const char *what, const char *why,
 
 /* ---------------- functions ---------------- */
 
-/* of the server; an asterisk stands for anything that follows */
-static const char *const refused_functions[] = {
-	"lo_export", "pg_advisory_unlock*", "pg_backup_*", "pg_cancel_backend",
-	"pg_copy_logical_replication_slot", "pg_copy_physical_replication_slot",
-	"pg_create_logical_replication_slot",
-	"pg_create_physical_replication_slot", "pg_create_restore_point",
-	"pg_drop_replication_slot", "pg_file_*", "pg_logical_emit_message",
-	"pg_logical_slot_get_*", "pg_log_backend_memory_contexts", "pg_promote",
-	"pg_reload_conf", "pg_replication_slot_advance", "pg_rotate_logfile",
-	"pg_stat_reset*", "pg_switch_wal", "pg_terminate_backend",
-	"pg_wal_replay_pause", "pg_wal_replay_resume"
+/* An asterisk stands for anything that follows. */
+typedef struct Outside
+{
+	const char *schema;			/* NULL: any, as with extensions */
+	const char *name;
+} Outside;
+
+static const Outside outside[] = {
+	{"pg_catalog", "lo_export"},
+	{"pg_catalog", "pg_advisory_unlock*"},
+	{"pg_catalog", "pg_backup_*"},
+	{"pg_catalog", "pg_cancel_backend"},
+	{"pg_catalog", "pg_copy_logical_replication_slot"},
+	{"pg_catalog", "pg_copy_physical_replication_slot"},
+	{"pg_catalog", "pg_create_logical_replication_slot"},
+	{"pg_catalog", "pg_create_physical_replication_slot"},
+	{"pg_catalog", "pg_create_restore_point"},
+	{"pg_catalog", "pg_drop_replication_slot"},
+	{"pg_catalog", "pg_log_backend_memory_contexts"},
+	{"pg_catalog", "pg_logical_emit_message"},
+	{"pg_catalog", "pg_logical_slot_get_*"},
+	{"pg_catalog", "pg_promote"},
+	{"pg_catalog", "pg_reload_conf"},
+	{"pg_catalog", "pg_replication_origin_*"},
+	{"pg_catalog", "pg_replication_slot_advance"},
+	{"pg_catalog", "pg_rotate_logfile"},
+	{"pg_catalog", "pg_stat_reset*"},
+	{"pg_catalog", "pg_switch_wal"},
+	{"pg_catalog", "pg_sync_replication_slots"},
+	{"pg_catalog", "pg_terminate_backend"},
+	{"pg_catalog", "pg_wal_replay_*"},
+	{"safeguard", "findings_reset"},
+	{"safeguard", "stats_reset"},
+	{NULL, "dblink"},
+	{NULL, "dblink_cancel_query"},
+	{NULL, "dblink_close"},
+	{NULL, "dblink_connect*"},
+	{NULL, "dblink_disconnect"},
+	{NULL, "dblink_exec"},
+	{NULL, "dblink_fetch"},
+	{NULL, "dblink_get_result"},
+	{NULL, "dblink_open"},
+	{NULL, "dblink_send_query"},
+	{NULL, "pg_background_launch"},
+	{NULL, "pg_file_*"},
+	{NULL, "pg_stat_statements_reset"}
 };
 
 static bool
@@ -57,31 +91,50 @@ name_matches(const char *name, const char *pattern)
 	return strcmp(name, pattern) == 0;
 }
 
-/* Is it one of the server's functions that reach out of the transaction? */
+/*
+ * Does the session hold an advisory lock that the script could give back?  Its
+ * own ones it may.
+ */
 static bool
-is_refused_name(const char *name)
+session_holds_advisory(void)
 {
-	for (int i = 0; i < lengthof(refused_functions); i++)
+	SgHeldLocks held;
+
+	if (sg_rehearsal != NULL)
+		return sg_rehearsal->holds_advisory;
+	sg_held_locks(&held);
+	return sg_holds_advisory(&held);
+}
+
+/* Does this function reach out of the transaction? */
+static bool
+is_outside(const char *schema, const char *name)
+{
+	for (int i = 0; i < lengthof(outside); i++)
 	{
-		if (name_matches(name, refused_functions[i]))
-			return true;
+		const Outside *it = &outside[i];
+
+		if (name_matches(name, it->name) &&
+			(it->schema == NULL || strcmp(schema, it->schema) == 0))
+			return strncmp(name, "pg_advisory", strlen("pg_advisory")) != 0 ||
+				session_holds_advisory();
 	}
 	return false;
 }
 
 /*
- * A call as it is written: which function it will be is not known yet.  The
- * ones of dblink go by their names, wherever the extension was put.
+ * A call as it is written: which function it will be is not known yet, so it
+ * goes by its name.
  */
 bool
 sg_refuse_call(SgRefusal *refusal, const FuncCall *call)
 {
+	int			n = list_length(call->funcname);
 	const char *name = strVal(llast(call->funcname));
-	const char *schema = list_length(call->funcname) > 1 ?
-		strVal(linitial(call->funcname)) : "pg_catalog";
+	const char *schema = n > 1 ? strVal(list_nth(call->funcname, n - 2)) :
+		"pg_catalog";
 
-	if (!name_matches(name, "dblink*") &&
-		(strcmp(schema, "pg_catalog") != 0 || !is_refused_name(name)))
+	if (!is_outside(schema, name))
 		return false;
 	refusal->location = call->location;
 	return sg_refuse(refusal, psprintf("function %s()", name),
@@ -96,8 +149,8 @@ sg_rehearse_function(Oid function)
 {
 	HeapTuple	tuple;
 	Form_pg_proc proc;
-	bool		refused;
-	char		name[NAMEDATALEN];
+	char	   *schema = NULL;
+	char	   *name;
 
 	if (sg_rehearsal->current == NULL)
 		return;
@@ -105,19 +158,19 @@ sg_rehearse_function(Oid function)
 	if (!HeapTupleIsValid(tuple))
 		return;
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	strlcpy(name, NameStr(proc->proname), NAMEDATALEN);
-	refused = (proc->prolang == INTERNALlanguageId ||
-			   proc->prolang == ClanguageId) &&
-		(name_matches(name, "dblink*") ||
-		 (proc->pronamespace == PG_CATALOG_NAMESPACE &&
-		  is_refused_name(name)));
+	name = pstrdup(NameStr(proc->proname));
+	if (proc->prolang == INTERNALlanguageId || proc->prolang == ClanguageId)
+		schema = get_namespace_name(proc->pronamespace);
 	ReleaseSysCache(tuple);
-	if (refused)
+	if (schema != NULL && is_outside(schema, name))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("safeguard.preview() cannot rehearse function %s()",
 					   name),
 				errdetail(SG_NO_ROLLBACK));
+	if (schema != NULL)
+		pfree(schema);
+	pfree(name);
 }
 
 /* ---------------- foreign tables ---------------- */

@@ -54,11 +54,10 @@ refuse_copy(SgRefusal *refusal, const CopyStmt *stmt)
 	if (stmt->is_program)
 		return sg_refuse(refusal, "COPY with a program", SG_NO_ROLLBACK, NULL);
 	if (stmt->filename == NULL)
-		return sg_refuse(refusal, stmt->is_from ? "COPY FROM STDIN" :
-					  "COPY TO STDOUT",
-					  "The client's data does not come through the script.",
-					  stmt->is_from ?
-					  "Put the rows into a temporary table before, or write them as INSERT." : NULL);
+		return sg_refuse(refusal, stmt->is_from ? "COPY FROM STDIN" : "COPY TO STDOUT",
+						 "The client's data does not come through the script.",
+						 stmt->is_from ?
+						 "Put the rows into a temporary table before, or write them as INSERT." : NULL);
 	if (!stmt->is_from)
 		return sg_refuse(refusal, "COPY TO a file", SG_NO_ROLLBACK, NULL);
 	return sg_refuse_target(refusal, stmt->relation);
@@ -107,11 +106,11 @@ refuse_subscription(SgRefusal *refusal, const Node *stmt)
 			is_switched_off(options, "slot_name"))
 			return false;
 		return sg_refuse(refusal, "CREATE SUBSCRIPTION with a replication slot",
-					  SG_NO_BLOCK, "Rehearse it WITH (connect = false).");
+						 SG_NO_BLOCK, "Rehearse it WITH (connect = false).");
 	}
 	if (IsA(stmt, DropSubscriptionStmt))
 		return sg_refuse(refusal, "DROP SUBSCRIPTION",
-					  "It drops a replication slot of another server.", NULL);
+						 "It drops a replication slot of another server.", NULL);
 	switch (((const AlterSubscriptionStmt *) stmt)->kind)
 	{
 		case ALTER_SUBSCRIPTION_SET_PUBLICATION:
@@ -121,10 +120,10 @@ refuse_subscription(SgRefusal *refusal, const Node *stmt)
 								"refresh"))
 				return false;
 			return sg_refuse(refusal, "ALTER SUBSCRIPTION with refresh", SG_NO_BLOCK,
-						  NULL);
+							 NULL);
 		case ALTER_SUBSCRIPTION_REFRESH:
 			return sg_refuse(refusal, "ALTER SUBSCRIPTION ... REFRESH", SG_NO_BLOCK,
-						  NULL);
+							 NULL);
 		default:
 			return false;
 	}
@@ -140,7 +139,7 @@ refuse_of_session(SgRefusal *refusal, const char *what, const char *name,
 {
 	return made_before &&
 		sg_refuse(refusal, psprintf("%s %s", what, name ? name : "ALL"),
-			   "It belongs to the session, not to the script.", NULL);
+				  "It belongs to the session, not to the script.", NULL);
 }
 
 static bool
@@ -209,8 +208,8 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 	{
 		case T_TransactionStmt:
 			return sg_refuse(refusal, tag,
-						  "A rehearsal is one subtransaction, which is rolled back at its end.",
-						  "Leave it out of the script.");
+							 "A rehearsal is one subtransaction, which is rolled back at its end.",
+							 "Leave it out of the script.");
 		case T_VacuumStmt:
 			return ((VacuumStmt *) stmt)->is_vacuumcmd &&
 				sg_refuse(refusal, tag, SG_NO_BLOCK, NULL);
@@ -223,16 +222,16 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 		case T_AlterDatabaseStmt:
 			return moves_database((AlterDatabaseStmt *) stmt) &&
 				sg_refuse(refusal, "ALTER DATABASE ... SET TABLESPACE", SG_NO_BLOCK,
-					   NULL);
+						  NULL);
 		case T_ClusterStmt:
 			return ((ClusterStmt *) stmt)->relation == NULL &&
 				sg_refuse(refusal, "CLUSTER without a table", SG_NO_BLOCK,
-					   "Name the tables one by one.");
+						  "Name the tables one by one.");
 		case T_ReindexStmt:
 			if (((ReindexStmt *) stmt)->kind != REINDEX_OBJECT_INDEX &&
 				((ReindexStmt *) stmt)->kind != REINDEX_OBJECT_TABLE)
 				return sg_refuse(refusal, "REINDEX of a schema or database",
-							  SG_NO_BLOCK, "Name the tables one by one.");
+								 SG_NO_BLOCK, "Name the tables one by one.");
 			break;
 		case T_CreateSubscriptionStmt:
 		case T_AlterSubscriptionStmt:
@@ -249,6 +248,9 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 		case T_NotifyStmt:
 		case T_ListenStmt:
 		case T_UnlistenStmt:
+			return sg_refuse(refusal, tag,
+							 "Its effect begins when a transaction commits.",
+							 NULL);
 		case T_LoadStmt:
 		case T_CheckPointStmt:
 			return sg_refuse(refusal, tag, SG_NO_ROLLBACK, NULL);
@@ -273,7 +275,7 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 	}
 	return sg_is_concurrent(stmt) && !IsA(stmt, RefreshMatViewStmt) &&
 		sg_refuse(refusal, psprintf("%s CONCURRENTLY", tag), SG_NO_BLOCK,
-			   "Rehearse it without CONCURRENTLY, and mind that its locks are stronger then.");
+				  "Rehearse it without CONCURRENTLY, and mind that its locks are stronger then.");
 }
 
 /* The query that a utility statement runs or keeps, or NULL. */
@@ -322,6 +324,7 @@ void
 sg_preview_refuse_statement(const SgScriptStatement *stmt)
 {
 	SgRefusal	refusal = {NULL, NULL, NULL, -1};
+
 	if (!find_refusal(&refusal, stmt->raw->stmt))
 		return;
 	ereport(ERROR,
@@ -338,6 +341,18 @@ sg_preview_refuse_statement(const SgScriptStatement *stmt)
 /* ---------------- while statements run ---------------- */
 
 /*
+ * NOTIFY and LISTEN do go with the subtransaction.  As statements of a script
+ * they are refused all the same, since nobody would see what they are for;
+ * but many a trigger notifies.
+ */
+static bool
+is_notification(const Node *stmt)
+{
+	return IsA(stmt, NotifyStmt) || IsA(stmt, ListenStmt) ||
+		IsA(stmt, UnlistenStmt);
+}
+
+/*
  * A utility command is about to run while a statement is rehearsed, whoever
  * has sent it.
  */
@@ -348,7 +363,8 @@ sg_rehearse_utility(const Node *stmt)
 
 	if (sg_rehearsal->current == NULL)
 		return;
-	if (refuse_utility(&refusal, unconstify(Node *, stmt)))
+	if (!is_notification(stmt) &&
+		refuse_utility(&refusal, unconstify(Node *, stmt)))
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("safeguard.preview() cannot rehearse %s", refusal.what),

@@ -322,6 +322,8 @@ run_statement(SgRehearsal *rehearsal, SgScriptStatement *stmt, bool again)
 	Node	   *node;
 	bool		makes_table;
 
+	/* not before: the end of its time is a statement's failure, too */
+	CHECK_FOR_INTERRUPTS();
 	if (!sg_script_parse(rehearsal->sql, stmt))
 		ReThrowError(stmt->error);
 	node = stmt->raw->stmt;
@@ -375,7 +377,6 @@ run_once(SgRehearsal *rehearsal, bool again)
 	{
 		SgScriptStatement *stmt = lfirst(lc);
 
-		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(rehearsal->work);
 		run_statement(rehearsal, stmt, again);
 		stmt->text = NULL;

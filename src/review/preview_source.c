@@ -151,12 +151,14 @@ is_tied(const Query *query)
 static Query *
 select_one(Query *query)
 {
+	Const	   *one = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								Int32GetDatum(1), false, true);
+
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->resultRelation = 0;
-	query->targetList = list_make1(makeTargetEntry((Expr *) makeConst(INT4OID,
-																	  -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true),
-												   1, pstrdup("one"), false));
+	query->targetList = list_make1(makeTargetEntry((Expr *) one, 1,
+												   pstrdup("one"), false));
 	query->returningList = NIL;
 	sg_forget_merge(query);
 	query->onConflict = NULL;

@@ -20,12 +20,12 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "review/rehearse.h"
 
 #define LIMIT_HINT \
 	"Limit the wait, and try again when it was too short: SET lock_timeout = '2s';  "

@@ -115,7 +115,7 @@ sg_query_bucket(uint64 elapsed)
 
 extern bool sg_queries_on;		/* is there shared memory for them? */
 
-extern void sg_query_store(SgQueryCall *call);
+extern void sg_query_store(const SgQueryCall *call);
 extern SgQueryEntry *sg_query_find(const SgQueryKey *key);
 extern uint64 sg_queries_evicted(void);
 extern int	sg_queries_used(void);
@@ -225,11 +225,15 @@ typedef struct SgViolationEntry
 	int32		unused;
 } SgViolationEntry;
 
+/* entries; a violation of another constraint drives the rarest out */
+#define SG_MAX_VIOLATIONS	1000
+
 extern SgViolationEntry *sg_violations_collect(uint64 *nentries, bool alone);
 extern void sg_violation_callback(void *arg);
 extern void sg_violation_note(const ErrorData *edata);
 extern bool sg_violation_noted;
 extern void sg_violation_count(void);
+extern int	sg_violations_used(void);
 extern uint64 sg_violations_evicted(void);
 
 #endif							/* SG_QUERIES_H */

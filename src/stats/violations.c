@@ -24,17 +24,15 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "review/rehearse.h"
 #include "stats/area.h"
 #include "stats/queries.h"
-
-/* entries; a violation of another constraint drives the rarest out */
-#define MAX_VIOLATIONS	1000
 
 typedef struct SharedViolations
 {
 	pg_atomic_uint64 evicted;
 	int			nentries;
-	SgViolationEntry entry[MAX_VIOLATIONS];
+	SgViolationEntry entry[SG_MAX_VIOLATIONS];
 } SharedViolations;
 
 static SharedViolations *shared = NULL;
@@ -62,6 +60,20 @@ sg_violations_startup(void)
 	pg_atomic_init_u64(&shared->evicted, 0);
 }
 
+/*
+ * How many constraints have an entry.
+ */
+int
+sg_violations_used(void)
+{
+	int			used;
+
+	LWLockAcquire(sg_lock(SG_LOCK_VIOLATIONS), LW_SHARED);
+	used = shared->nentries;
+	LWLockRelease(sg_lock(SG_LOCK_VIOLATIONS));
+	return used;
+}
+
 uint64
 sg_violations_evicted(void)
 {
@@ -76,6 +88,9 @@ sg_violations_evicted(void)
 void
 sg_violation_note(const ErrorData *edata)
 {
+	/* what is rehearsed has not happened */
+	if (sg_rehearsal != NULL)
+		return;
 	memset(&noted, 0, sizeof(noted));
 	noted.dbid = MyDatabaseId;
 	noted.sqlstate = edata->sqlerrcode;
@@ -128,9 +143,9 @@ make_room(void)
 {
 	SgViolationEntry *rarest = &shared->entry[0];
 
-	if (shared->nentries < MAX_VIOLATIONS)
+	if (shared->nentries < SG_MAX_VIOLATIONS)
 		return &shared->entry[shared->nentries++];
-	for (int i = 1; i < MAX_VIOLATIONS; i++)
+	for (int i = 1; i < SG_MAX_VIOLATIONS; i++)
 	{
 		SgViolationEntry *entry = &shared->entry[i];
 
@@ -200,7 +215,7 @@ sg_violations_snapshot(uint64 *nitems, bool alone)
 void
 sg_violations_restore(void *items, uint64 nitems)
 {
-	for (uint64 i = 0; i < nitems && i < MAX_VIOLATIONS; i++)
+	for (uint64 i = 0; i < nitems && i < SG_MAX_VIOLATIONS; i++)
 	{
 		SgViolationEntry *item = (SgViolationEntry *) items + i;
 
