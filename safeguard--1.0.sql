@@ -1110,6 +1110,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.health() IS 'healthy, degraded or critical, how full the pool is, and what to do';
 
+CREATE FUNCTION safeguard.statement_counts(
+    OUT statements bigint,
+    OUT errors bigint)
+RETURNS record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_statement_counts';
+COMMENT ON FUNCTION safeguard.statement_counts() IS 'statements of clients that have ended without an error, and errors; those below log_min_messages are not seen';
+
 -- One branch for each source, which is read once.  Seconds, bytes and ratios,
 -- as Prometheus wants them; no label whose values a client may choose.
 CREATE FUNCTION safeguard.metrics(
@@ -1209,6 +1217,12 @@ BEGIN ATOMIC
                            ('safeguard_slow_queries_total', 'counter', 'Statements slower than safeguard.slow_query_ms', p.slow_queries),
                            ('safeguard_error_ratio', 'gauge', 'Share of statements that failed since the last reset', p.error_rate / 100))
                    AS m(name, type, help, value)
+    UNION ALL
+    SELECT m.name, 'counter', m.help, '{}', m.value
+      FROM safeguard.statement_counts() c,
+           LATERAL (VALUES ('safeguard_statements_total', 'Statements of clients that ended without an error', c.statements::float8),
+                           ('safeguard_errors_total', 'Errors of statements and sessions', c.errors))
+                   AS m(name, help, value)
     UNION ALL
     SELECT 'safeguard_pool_connections', 'gauge', 'Connections of clients by state',
            jsonb_build_object('state', m.state), m.value
