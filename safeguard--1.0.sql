@@ -1308,9 +1308,9 @@ BEGIN ATOMIC
     UNION ALL
     SELECT m.name, 'gauge', m.help, jsonb_build_object('database', current_database()), m.value
       FROM safeguard.migrations_running_count() r,
-           LATERAL (VALUES ('safeguard_migrations_running', 'Migrations that run in this database', r.running::float8),
-                           ('safeguard_migrations_waiting', 'Migrations of this database that wait for a lock', r.waiting),
-                           ('safeguard_migrations_abandoned', 'Migrations of this database that somebody has left', r.abandoned))
+           LATERAL (VALUES ('safeguard_migration_running', 'Migrations that run in this database', r.running::float8),
+                           ('safeguard_migration_waiting', 'Migrations of this database that wait for a lock', r.waiting),
+                           ('safeguard_migration_abandoned', 'Migrations of this database that somebody has left', r.abandoned))
                    AS m(name, help, value)
     UNION ALL
     -- a fingerprint would cost more than a scrape may

@@ -33,7 +33,8 @@ $node->safe_psql(
 	CREATE ROLE app LOGIN;
 	CREATE ROLE watcher LOGIN;
 	GRANT pg_monitor TO watcher;
-	SELECT safeguard.watch('point_info', 'system_id')});
+	SELECT safeguard.watch('point_info', 'system_id');
+	SELECT safeguard.migrate('1.0', 'CREATE TABLE of_version_1 ()', project => 'shop')});
 $node->safe_psql(
 	'postgres', q{
 	INSERT INTO point_info VALUES (2, 5, E'quote " and \\\\ back');
@@ -82,6 +83,8 @@ is(value('safeguard_findings_total', rule => 'composite_key', level => 'error', 
 	1, 'its finding');
 is(value('safeguard_pool_size'), 9, 'the size of the pool');
 is(value('safeguard_constraint_violations_total', constraint => 'systems_pkey'), 1, 'a violation');
+is(value('safeguard_migrations_total', result => 'applied'), 1, 'a migration');
+is(value('safeguard_schema_info', database => 'postgres', project => 'shop', version => '1.0'), 1, 'its version');
 is(value('safeguard_watched_rows_total', op => 'inserted', scope => '{"system_id": 2}'), 1, 'a row inserted');
 is(value('safeguard_watched_rows_total', op => 'updated', scope => '{"system_id": 1}'), 1, 'a row updated');
 is(value('safeguard_upsert_rows_total', outcome => 'replaced'), 1, 'a row replaced');

@@ -269,7 +269,7 @@ $node->safe_psql('postgres', q{ALTER SYSTEM SET safeguard.leak_after = '1s'; SEL
 ok( $node->poll_query_until('postgres', 'SELECT abandoned FROM safeguard.migrations_running'),
 	'a lock of a session that does nothing any more');
 is( $node->safe_psql(
-		'postgres', q{SELECT value FROM safeguard.metrics() WHERE name = 'safeguard_migrations_abandoned'}),
+		'postgres', q{SELECT value FROM safeguard.metrics() WHERE name = 'safeguard_migration_abandoned'}),
 	1, 'in the metrics');
 
 # ---- claims
