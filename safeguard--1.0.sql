@@ -375,6 +375,10 @@ AS $$
           FROM pg_proc p JOIN ns ON p.pronamespace = ns.oid
          WHERE NOT EXISTS (SELECT FROM member m
                             WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
+           -- the server makes those of range types
+           AND NOT EXISTS (SELECT FROM pg_depend d
+                            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                              AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')
     ),
     -- constraints and, under the one it was made for, all that the server has
     -- made of it for partitions
@@ -438,10 +442,10 @@ AS $$
                                                           FROM unnest(f.ftoptions) o) || ')', '')
                       FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
                      WHERE f.ftrelid = rel.oid),
-                   CASE rel.relreplident
-                        WHEN 'n' THEN 'REPLICA IDENTITY NOTHING'
-                        WHEN 'f' THEN 'REPLICA IDENTITY FULL'
-                        WHEN 'i' THEN 'REPLICA IDENTITY USING INDEX '
+                   CASE WHEN rel.relkind = 'f' THEN NULL
+                        WHEN rel.relreplident = 'n' THEN 'REPLICA IDENTITY NOTHING'
+                        WHEN rel.relreplident = 'f' THEN 'REPLICA IDENTITY FULL'
+                        WHEN rel.relreplident = 'i' THEN 'REPLICA IDENTITY USING INDEX '
                                       || coalesce((SELECT quote_ident(c.relname)
                                                      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
                                                     WHERE i.indrelid = rel.oid AND i.indisreplident), '(dropped)')
@@ -759,7 +763,7 @@ AS $$
       FULL JOIN jsonb_to_recordset(safeguard.valid_objects(objects)) t (object text, definition text, hash text)
            ON t.object = h.object
      WHERE h.hash IS DISTINCT FROM t.hash
-     ORDER BY 1 COLLATE "C"
+     ORDER BY coalesce(h.object, t.object) COLLATE "C"
 $$;
 COMMENT ON FUNCTION safeguard.schema_diff(jsonb, name) IS 'what another database has and this one has not (missing), only this one has (extra), or both have and differs; takes jsonb_agg() of the other one''s schema_objects';
 
