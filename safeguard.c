@@ -282,7 +282,8 @@ sg_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	 */
 	if (IsA(stmt, ExecuteStmt))
 	{
-		if (pstmt->stmt_len > 0 && sg_queries_tracked())
+		if ((pstmt->stmt_len > 0 || pstmt->stmt_location > 0) &&
+			sg_queries_tracked())
 			sg_query_note(queryString, pstmt->stmt_location, pstmt->stmt_len, 0);
 		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);

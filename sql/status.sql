@@ -6,7 +6,7 @@ SET search_path = status;
 SELECT safeguard.findings_reset();
 
 SELECT item, CASE WHEN item = 'shared memory bytes' THEN (value::bigint > 0)::text ELSE value END AS value, detail
-  FROM safeguard.status() WHERE item NOT IN ('unjudged', 'collector', 'track_queries', 'queries');
+  FROM safeguard.status() WHERE item NOT IN ('unjudged', 'collector', 'track_queries', 'queries', 'violations');
 SELECT value, detail ~ '^Process \d+\.  The statistics file was written at \d' AS written
   FROM safeguard.status() WHERE item = 'collector';
 

@@ -308,7 +308,9 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #else
 #define sg_is_virtual(constraint) \
 	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
-#define sg_is_unenforced(constraint) (!(constraint)->is_enforced)
+#define sg_is_unenforced(constraint) \
+	(((constraint)->contype == CONSTR_CHECK || \
+	  (constraint)->contype == CONSTR_FOREIGN) && !(constraint)->is_enforced)
 static inline const char *
 sg_stops_enforcing(const AlterTableCmd *cmd)
 {

@@ -22,7 +22,8 @@ my $available = $node->safe_psql('postgres',
 if (!$available)
 {
 	my ($major) = $node->pg_version =~ /^(\d+)/;
-	my $name = "tap-plpgsql_check-$major";
+	my $built = $node->safe_psql('postgres', 'SHOW debug_assertions') eq 'on';
+	my $name = "tap-plpgsql_check-$major" . ($built ? '-assert' : '');
 	my $allowed = slurp_file("$FindBin::RealBin/../test/allowed-skips") =~ /^\Q$name\E /m;
 	$node->stop;
 	plan skip_all => 'plpgsql_check is not installed' if $allowed;

@@ -8,29 +8,14 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 
+use Figures;
 use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Protocol;
 use Test::More;
 
-my $node = incident_node('queries',
-	conf => [ 'compute_query_id = on', 'safeguard.track_queries = all' ]);
-
-# 'calls|errors|rows' of the statement with this normalised text, of all roles
-sub figures_of
-{
-	my ($query, $columns) = @_;
-	$columns //= 'sum(calls), sum(errors), sum(rows)';
-	return $node->safe_psql('postgres',
-		"SELECT $columns FROM safeguard.query_stats WHERE query = \$q\$$query\$q\$");
-}
-
-sub reset_figures
-{
-	$node->safe_psql('postgres', 'SELECT safeguard.stats_reset()');
-	return;
-}
+my $node = figures_node('queries');
 
 # Runs what fails, and tests with which message.
 sub fails
@@ -57,34 +42,6 @@ sub fetch
 	$client->say(B => "p\0$name\0" . pack('n n n', 0, 0, 0)) if !$again;
 	return $client->say(E => "p\0" . pack('N', $rows));
 }
-
-$node->safe_psql(
-	'postgres', q{
-	CREATE TABLE t (id int PRIMARY KEY, v int CHECK (v < 1000));
-	CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
-	INSERT INTO t SELECT g, g FROM generate_series(1, 100) g;
-	CREATE FUNCTION inner_query() RETURNS bigint LANGUAGE plpgsql AS
-		$$ BEGIN RETURN (SELECT count(*) FROM t WHERE v > 5); END $$;
-	CREATE FUNCTION sql_inner() RETURNS bigint LANGUAGE sql VOLATILE AS
-		$$ UPDATE t SET v = v WHERE id = 1; SELECT count(*) FROM t WHERE v > 6 $$;
-	CREATE PROCEDURE steps() LANGUAGE plpgsql AS $$
-	BEGIN
-		UPDATE t SET v = v WHERE id = 2;
-		COMMIT;
-		UPDATE t SET v = v WHERE id = 3;
-		ROLLBACK;
-		UPDATE t SET v = v WHERE id = 4;
-	END $$;
-	CREATE FUNCTION on_change() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN PERFORM count(*) FROM systems; RETURN NULL; END $$;
-	CREATE TABLE fires (id int);
-	CREATE TRIGGER fired AFTER INSERT ON fires FOR EACH ROW EXECUTE FUNCTION on_change();
-	CREATE ROLE regress_sg_one LOGIN;
-	CREATE ROLE regress_sg_two LOGIN;
-	CREATE ROLE regress_sg_monitor LOGIN IN ROLE pg_monitor;
-	GRANT SELECT ON t TO regress_sg_one, regress_sg_two;
-});
-reset_figures();
 
 # ---------------- what counts ----------------
 
@@ -211,7 +168,6 @@ is(figures_of('SELECT id FROM t WHERE id <= $1 ORDER BY id'), '1|0|20',
 # ---------------- errors, phase by phase ----------------
 
 reset_figures();
-my $none = qr/^ERROR|ERROR:/;
 fails('SELEC 1 FROM t', qr/syntax error/, 'parse');
 fails(q{SELECT 'unterminated}, qr/unterminated/, 'scan');
 fails('SELECT nothing FROM t WHERE id = 1', qr/does not exist/, 'analyse');
@@ -255,6 +211,46 @@ is(figures_of('SELECT v FROM t WHERE id = $1'), '1|0|1', 'the first of three wen
 is(figures_of('SELECT $1 / $2'), '1|1|0', 'the second failed');
 is(figures_of('SELECT id FROM t'), '||', 'and the third was not reached');
 
+# EXECUTE has a place in the message, what it executes another text
+reset_figures();
+fails(q{PREPARE q AS SELECT id FROM t WHERE v = $1 \; EXECUTE q(1) \; EXECUTE q(2 / 0)},
+	qr/division by zero/, 'a parameter of EXECUTE');
+fails(q{PREPARE r AS SELECT 1 / (id - $1) FROM t WHERE id = 7 \; EXECUTE r(1) \; EXECUTE r(7) \; SELECT 15},
+	qr/division by zero/, 'what EXECUTE executes');
+fails(q{PREPARE s AS INSERT INTO c VALUES ($1, 5000) \; EXECUTE s(8)}, qr/violates foreign key/,
+	'at the commit of EXECUTE');
+is(figures_of('EXECUTE q($1 / $2)'), '1|1|0', 'is an error of EXECUTE');
+is(figures_of('PREPARE q AS SELECT id FROM t WHERE v = $1', 'sum(calls), sum(errors)'),
+	'1|0', 'and not of what was prepared');
+is(figures_of('PREPARE r AS SELECT $2 / (id - $1) FROM t WHERE id = $3', 'sum(calls), sum(errors)'),
+	'2|1', 'is an error of what was prepared');
+is(figures_of('PREPARE s AS INSERT INTO c VALUES ($1, $2)', 'sum(calls), sum(errors)'),
+	'1|1', 'so is one at its commit');
+
+# what fails inside is an error of what the client has sent, and of its role
+reset_figures();
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION fails_inside() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+		$$ BEGIN RETURN (SELECT 16 / (v - v) FROM t WHERE id = 1); END $$;
+	CREATE FUNCTION misspelt() RETURNS int LANGUAGE plpgsql AS
+		$$ BEGIN RETURN (SELECT nothing FROM t); END $$});
+fails('SET ROLE regress_sg_one; SELECT fails_inside()', qr/division by zero/, 'inside');
+fails('SELECT misspelt()', qr/does not exist/, 'inside, in analysis');
+is(figures_of('SELECT fails_inside()', 'role, calls, errors'), 'regress_sg_one|1|1',
+	'an error inside of a function of another role');
+is(figures_of('SELECT misspelt()'), '1|1|0', 'an error in the analysis of what is inside');
+is($node->safe_psql('postgres', 'SELECT sum(errors) FROM safeguard.query_stats'), '2',
+	'and of nothing else');
+
+# what the log does not get is not seen, and does no harm
+reset_figures();
+fails(q{SET log_min_messages = 'panic'; SELECT 1 / (id - id) FROM t; SELECT count(*) FROM c;
+	RESET log_min_messages; SELECT 1 / (v - v) FROM t}, qr/division by zero/, 'not in the log');
+is(figures_of('SELECT $1 / (id - id) FROM t'), '||', 'an error that the log does not get');
+is(figures_of('SELECT count(*) FROM c'), '1|0|1', 'the next statement');
+is(figures_of('SELECT $1 / (v - v) FROM t'), '1|1|0', 'and the next error');
+
 # a statement that fails in a block, and what is sent to the failed block
 reset_figures();
 fails('BEGIN; SELECT 1 / (id - id) FROM t; SELECT 12; SELEC; ROLLBACK; SELECT 13 AS a',
@@ -286,6 +282,34 @@ is(figures_of('DO $1'), '1|0|0', 'a caught error is no error of the statement');
 is($node->safe_psql('postgres',
 		q{SELECT relation, constraint_name, kind, count FROM safeguard.constraint_violations}),
 	'public.t|t_pkey|unique|3', 'but the violations count');
+
+# all kinds of violations, and no more than there is room for
+reset_figures();
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE kinds (a int NOT NULL, b int CHECK (b > 0), c int UNIQUE DEFERRABLE INITIALLY DEFERRED,
+		d int4range, EXCLUDE USING gist (d WITH &&))});
+fails("INSERT INTO kinds VALUES $_", qr/violates/, "violation: $_")
+  for '(NULL, 1)', '(1, 0)', '(1, 1, 1), (1, 1, 1)', q{(1, 1, 1, '[1,3]'), (1, 1, 2, '[2,5]')};
+fails('COPY kinds FROM STDIN;' . "\nx\n\\.\n", qr/invalid input/, 'no violation');
+fails('COPY kinds FROM STDIN (FORMAT csv);' . "\n,1,1,\n\\.\n", qr/violates/, 'violation of COPY');
+is($node->safe_psql('postgres',
+		q{SELECT constraint_name, kind, count FROM safeguard.constraint_violations ORDER BY kind}),
+	join("\n", 'kinds_b_check|check|1', 'kinds_d_excl|exclusion|1', '|not null|2', 'kinds_c_key|unique|1'),
+	'violations by kind')
+  if $node->safe_psql('postgres', 'SHOW server_version_num') < 180000;
+$node->safe_psql(
+	'postgres', q{
+	DO $$ BEGIN
+		FOR i IN 1..1100 LOOP
+			BEGIN
+				RAISE unique_violation USING TABLE = 'made up', CONSTRAINT = i::text;
+			EXCEPTION WHEN unique_violation THEN NULL;
+			END;
+		END LOOP;
+	END $$});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.constraint_violations'),
+	'1000', 'there is room for so many');
 
 # extended protocol: Bind, Execute, Sync
 reset_figures();
@@ -327,156 +351,5 @@ reset_figures();
 is(figures_of('SELECT pg_sleep($1)', 'calls, errors, total_ms > max_ms'), '2|2|t',
 	'a cancelled statement and one whose session was ended');
 
-# ---------------- who sees what ----------------
-
-reset_figures();
-$node->safe_psql('postgres', 'SELECT count(*) FROM t WHERE id = 1',
-	extra_params => [ '-U', $_ ])
-  for qw(regress_sg_one regress_sg_one regress_sg_two);
-my $SEEN = q{SELECT role, calls FROM safeguard.query_stats
-	WHERE query ~ '^SELECT count' ORDER BY role};
-is($node->safe_psql('postgres', $SEEN, extra_params => [ '-U', 'regress_sg_one' ]),
-	'regress_sg_one|2', 'an ordinary role sees its own');
-is($node->safe_psql('postgres', $SEEN, extra_params => [ '-U', 'regress_sg_monitor' ]),
-	"regress_sg_one|2\nregress_sg_two|1", 'pg_monitor sees all');
-$node->safe_psql('postgres', q{CREATE DATABASE other});
-$node->safe_psql('other', 'SELECT 21 AS elsewhere');
-is(figures_of('SELECT $1 AS elsewhere', 'database, calls'), 'other|1', 'by database');
-$node->psql('postgres', 'INSERT INTO t VALUES (1, 1)');
-$node->psql('postgres', 'INSERT INTO c VALUES (1, 5000)');
-my $VIOLATIONS = q{SELECT database, relation, constraint_name, kind, count
-	FROM safeguard.constraint_violations ORDER BY relation};
-is($node->safe_psql('postgres', $VIOLATIONS, extra_params => [ '-U', 'regress_sg_one' ]),
-	'postgres|public.t|t_pkey|unique|1', 'violations of tables that a role may use');
-is($node->safe_psql('postgres', $VIOLATIONS, extra_params => [ '-U', 'regress_sg_monitor' ]),
-	"postgres|public.c|c_t_fkey|foreign key|1\npostgres|public.t|t_pkey|unique|1",
-	'pg_monitor sees all violations');
-
-# ---------------- what is tracked ----------------
-
-my @tracked = (
-	# track_queries, identifiers, 'calls|errors' of a fast, a failed, a slow one
-	[ 'all', 'on', '1|0', '1|1', '1|0' ],
-	[ 'auto', 'on', '1|0', '1|1', '1|0' ],
-	[ 'slow', 'on', '', '1|1', '1|0' ],
-	[ 'off', 'on', '', '', '' ],
-	[ 'all', 'off', '', '1|1', '1|0' ],
-	[ 'auto', 'off', '', '1|1', '1|0' ],
-	[ 'slow', 'off', '', '1|1', '1|0' ],
-	[ 'off', 'off', '', '', '' ]);
-for my $case (@tracked)
-{
-	my ($track, $ids, @expected) = @$case;
-	reset_figures();
-	$node->psql(
-		'postgres', qq{
-		SET compute_query_id = $ids;
-		SET safeguard.track_queries = '$track';
-		SET safeguard.slow_query_ms = 100000;
-		SELECT count(*) FROM t WHERE v = 1;
-		SELECT 1 / (v - v) FROM t;
-		SET safeguard.slow_query_ms = 0;
-		SELECT count(*) FROM systems;
-	}, on_error_stop => 0);
-	is_deeply(
-		[
-			map { figures_of($_, 'calls, errors') } 'SELECT count(*) FROM t WHERE v = $1',
-			'SELECT $1 / (v - v) FROM t', 'SELECT count(*) FROM systems'
-		],
-		\@expected, "track_queries = $track, compute_query_id = $ids");
-}
-is($node->safe_psql('postgres', q{SET safeguard.track_queries = 'all'; SET compute_query_id = off;
-		SELECT detail LIKE 'Query identifiers are missing%' FROM safeguard.status()
-		 WHERE item = 'track_queries'}),
-	't', 'status tells that identifiers are missing');
-reset_figures();
-$node->psql(
-	'postgres', q{
-	SET compute_query_id = off;
-	SET safeguard.slow_query_ms = 0;
-	SELECT pg_sleep(0.05);
-	SELECT count(*) FROM systems WHERE id > 1;
-	SELECT count(*) FROM systems WHERE id > 2;
-	BEGIN; SELECT 1; COMMIT});
-is(figures_of('SELECT count(*) FROM systems WHERE id > $1', 'calls, slow_calls, queryid'),
-	'2|2|', 'without identifiers, a hash of the normalised text tells statements apart');
-is($node->safe_psql('postgres', 'SELECT query FROM safeguard.slow_queries(1)'),
-	'SELECT pg_sleep($1)', 'slow_queries shows the worst first');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.slow_queries(3)'),
-	'3', 'and no more than asked for');
-
-# ---------------- restart, room ----------------
-
-reset_figures();
-$node->safe_psql('postgres', 'SELECT count(*) FROM t WHERE v = 1') for 1 .. 3;
-$node->psql('postgres', 'INSERT INTO t VALUES (1, 1)');
-$node->restart;
-is(figures_of('SELECT count(*) FROM t WHERE v = $1'), '3|0|3', 'figures survive a restart');
-is(figures_of('INSERT INTO t VALUES ($1, $2)'), '1|1|0', 'errors do');
-is($node->safe_psql('postgres', $VIOLATIONS), 'postgres|public.t|t_pkey|unique|1',
-	'violations do');
-
-add_conf($node, 'safeguard.max_queries = 100');
-$node->restart;
-my $busy = 'SELECT count(*) FROM t WHERE v = 1;' x 20;
-$node->safe_psql('postgres', $busy);
-$node->psql('postgres', join('', map { "SELECT nothing_$_;" } 1 .. 1000), on_error_stop => 0);
-is($node->safe_psql('postgres',
-		q{SELECT (SELECT value::int BETWEEN 50 AND 100 FROM safeguard.status() WHERE item = 'queries'),
-		         (SELECT count(*) BETWEEN 50 AND 100 FROM safeguard.query_stats)}),
-	't|t', 'a flood of failing texts needs no more room');
-like($node->safe_psql('postgres', q{SELECT detail FROM safeguard.status() WHERE item = 'queries'}),
-	qr/^At most 100, evicted \d{3,}\.$/, 'what was evicted is counted');
-like(figures_of('SELECT count(*) FROM t WHERE v = $1'), qr/^23\|0\|/,
-	'and drives out no statement that is used');
-
 $node->stop;
-
-# ---------------- without shared memory ----------------
-
-add_conf($node, "shared_preload_libraries = ''");
-$node->start;
-for my $from ('query_stats', 'constraint_violations', 'slow_queries()')
-{
-	my ($rc, $out, $err) = $node->psql('postgres', "SELECT count(*) FROM safeguard.$from",
-		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	like($err, qr/ERROR:  55000:.*HINT:  Add safeguard to "shared_preload_libraries"/s,
-		"not preloaded: $from");
-}
-$node->stop;
-
-# ---------------- beside pg_stat_statements ----------------
-
-SKIP:
-{
-	skip 'pg_stat_statements is not installed', 2
-	  if !-e $node->config_data('--pkglibdir') . '/pg_stat_statements.so';
-	for my $libraries ('safeguard, pg_stat_statements', 'pg_stat_statements, safeguard')
-	{
-		add_conf($node, "shared_preload_libraries = '$libraries'",
-			'compute_query_id = auto', 'safeguard.track_queries = auto');
-		$node->start;
-		$node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
-		reset_figures();
-		$node->safe_psql('postgres', 'SELECT pg_stat_statements_reset()');
-		$node->safe_psql(
-			'postgres', q{
-			SELECT count(*) FROM t WHERE v = 1;
-			UPDATE t SET v = v WHERE id < 10;
-			CREATE TABLE gone (a int);
-			DROP TABLE gone;
-			PREPARE p AS SELECT id FROM t WHERE v = $1;
-			EXECUTE p(1);
-			EXECUTE p(2);
-			DO $$ BEGIN PERFORM 1; END $$;
-			SELECT inner_query()});
-		is($node->safe_psql('postgres',
-				q{SELECT count(*) > 6, count(*) FILTER (WHERE s.calls IS DISTINCT FROM q.calls OR s.rows <> q.rows)
-				    FROM pg_stat_statements s LEFT JOIN safeguard.query_stats q USING (queryid)
-				   WHERE s.query !~ 'reset'}),
-			't|0', "the same statements and calls: $libraries");
-		$node->stop;
-	}
-}
-
 done_testing();

@@ -20,9 +20,15 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "nodes/makefuncs.h"
@@ -288,6 +294,39 @@ find_rebuilt(Relation rel, AttrNumber attnum, Oid type, Oid collation,
 	}
 }
 
+/*
+ * Does a view, rule, trigger, policy or function hold on to a column?  The
+ * server does not change its type then.
+ */
+static bool
+is_held(Oid relid, AttrNumber attnum)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		held = false;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum((int32) attnum));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 3,
+							  key);
+	while (!held && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			catalog = ((Form_pg_depend) GETSTRUCT(tuple))->classid;
+
+		held = catalog == RewriteRelationId || catalog == TriggerRelationId ||
+			catalog == PolicyRelationId || catalog == ProcedureRelationId;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return held;
+}
+
 static bool
 changes_type(Relation rel, AlterTableCmd *cmd, SgRewrite *rewrite)
 {
@@ -297,7 +336,7 @@ changes_type(Relation rel, AlterTableCmd *cmd, SgRewrite *rewrite)
 	int32		typmod;
 	Node	   *expr;
 
-	if (attnum <= 0)
+	if (attnum <= 0 || is_held(RelationGetRelid(rel), attnum))
 		return false;
 	if (!find_type(def, &type, &typmod))
 		return true;

@@ -115,7 +115,7 @@ sg_query_bucket(uint64 elapsed)
 
 extern bool sg_queries_on;		/* is there shared memory for them? */
 
-extern void sg_query_store(SgQueryCall *call);
+extern void sg_query_store(const SgQueryCall *call);
 extern SgQueryEntry *sg_query_find(const SgQueryKey *key);
 extern uint64 sg_queries_evicted(void);
 extern int	sg_queries_used(void);

@@ -175,10 +175,10 @@ is_stored(const SgQueryKey *key)
 
 /*
  * Find the identifier of a statement whose text alone is known, since it has
- * failed before the server had one.
+ * failed before the server had one.  That is a walk through the whole table.
  */
 static bool
-seek_by_text(SgQueryKey *key, uint64 text_hash)
+walk_for_text(SgQueryKey *key, uint64 text_hash)
 {
 	HASH_SEQ_STATUS seq;
 	SgQueryEntry *entry;
@@ -246,10 +246,58 @@ insert(const SgQueryKey *key, const SgQueryCall *call, const char *query,
 }
 
 /*
- * A statement that the table does not have: its text is wanted.
+ * The key of a statement without an identifier.  A client that fails again and
+ * again is answered from what this process has found lately.
  */
 static void
-store_new(SgQueryKey *key, SgQueryCall *call)
+key_by_text(SgQueryKey *key, uint64 text_hash, bool seek)
+{
+#define NUM_FOUND	16
+	static struct
+	{
+		uint64		text_hash;
+		SgQueryKey	key;
+	}			found[NUM_FOUND];
+	int			n = (int) (text_hash % NUM_FOUND);
+
+	if (seek && found[n].text_hash == text_hash &&
+		found[n].key.id != 0 && found[n].key.roleid == key->roleid)
+	{
+		*key = found[n].key;
+		return;
+	}
+	if (!seek || !walk_for_text(key, text_hash))
+	{
+		key->id = text_hash == 0 ? 1 : text_hash;
+		key->hashed = 1;
+	}
+	if (seek)
+	{
+		found[n].text_hash = text_hash;
+		found[n].key = *key;
+	}
+}
+
+/*
+ * Count a call without looking at its text.  Returns false if the table does
+ * not have the statement.
+ */
+static bool
+store_known(const SgQueryKey *key, const SgQueryCall *call)
+{
+	if (likely(sg_query_bank_add(key, call)))
+		return true;
+	if (!is_stored(key))
+		return false;
+	sg_query_bank_enter(key);
+	return sg_query_bank_add(key, call);
+}
+
+/*
+ * The same for one whose text is wanted.
+ */
+static void
+store_text(SgQueryKey *key, const SgQueryCall *call)
 {
 	char	   *text = sg_normalize(call->source.text, call->source.location,
 									call->source.len);
@@ -258,18 +306,14 @@ store_new(SgQueryKey *key, SgQueryCall *call)
 	char		query[SG_FINDING_QUERY];
 	SgQueryEntry **room;
 
-	if (key->id == 0)
-	{
-		if (!call->seek || !seek_by_text(key, text_hash))
-		{
-			key->id = text_hash == 0 ? 1 : text_hash;
-			key->hashed = 1;
-		}
-		if (sg_query_bank_add(key, call))
-			return;
-	}
 	sg_copy_text(query, text, sizeof(query));
 	pfree(text);
+	if (key->id == 0)
+	{
+		key_by_text(key, text_hash, call->seek);
+		if (store_known(key, call))
+			return;
+	}
 	if (insert(key, call, query, text_hash, NULL))
 		return;
 	room = palloc_extended(sg_max_queries * sizeof(SgQueryEntry *),
@@ -289,7 +333,7 @@ store_new(SgQueryKey *key, SgQueryCall *call)
  * text.
  */
 void
-sg_query_store(SgQueryCall *call)
+sg_query_store(const SgQueryCall *call)
 {
 	SgQueryKey	key;
 
@@ -299,18 +343,8 @@ sg_query_store(SgQueryCall *call)
 	key.hashed = 0;
 	key.unused = 0;
 
-	if (likely(key.id != 0))
-	{
-		if (likely(sg_query_bank_add(&key, call)))
-			return;
-		if (is_stored(&key))
-		{
-			sg_query_bank_enter(&key);
-			if (sg_query_bank_add(&key, call))
-				return;
-		}
-	}
-	store_new(&key, call);
+	if (unlikely(key.id == 0) || !store_known(&key, call))
+		store_text(&key, call);
 }
 
 /* ---------------- reading ---------------- */

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "review/rehearse.h"
 #include "stats/area.h"
 #include "stats/queries.h"
 
@@ -87,6 +88,9 @@ sg_violations_evicted(void)
 void
 sg_violation_note(const ErrorData *edata)
 {
+	/* what is rehearsed has not happened */
+	if (sg_rehearsal != NULL)
+		return;
 	memset(&noted, 0, sizeof(noted));
 	noted.dbid = MyDatabaseId;
 	noted.sqlstate = edata->sqlerrcode;
