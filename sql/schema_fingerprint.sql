@@ -74,10 +74,12 @@ SELECT safeguard.schema_fingerprint('fp') ~ '^[0-9a-f]{64}$' AS hashed,
 --
 -- What differs after a command, which is taken back
 --
+CREATE TEMP TABLE remembered AS
+    SELECT safeguard.schema_fingerprint('fp') AS fingerprint, jsonb_agg(o) AS objects FROM safeguard.schema_objects('fp') o;
 CREATE FUNCTION pg_temp.differs(command text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
-    before text := safeguard.schema_fingerprint('fp');
-    objects jsonb := (SELECT jsonb_agg(o) FROM safeguard.schema_objects('fp') o);
+    before text := (SELECT fingerprint FROM pg_temp.remembered);
+    objects jsonb := (SELECT r.objects FROM pg_temp.remembered r);
     result text[];
 BEGIN
     BEGIN
@@ -200,6 +202,8 @@ ALTER EXTENSION plpgsql ADD TABLE fp.of_extension;
 ALTER EXTENSION plpgsql ADD FUNCTION fp.of_extension();
 ALTER EXTENSION plpgsql ADD TYPE fp.of_extension_type;
 SELECT object, definition FROM safeguard.schema_objects('fp') WHERE definition ~ 'extension' OR object ~ 'extension';
+UPDATE remembered SET fingerprint = safeguard.schema_fingerprint('fp'),
+    objects = (SELECT jsonb_agg(o) FROM safeguard.schema_objects('fp') o);
 SELECT * FROM pg_temp.differs('ALTER TABLE fp.of_extension ADD more int');
 SELECT * FROM pg_temp.differs('UPDATE pg_extension SET extversion = ''9'' WHERE extname = ''plpgsql''');
 ROLLBACK;
