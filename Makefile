@@ -34,6 +34,7 @@ OBJS = \
 	$(call sources,src/ddl) \
 	$(call sources,src/key) \
 	$(call sources,src/limit) \
+	$(call sources,src/migrate) \
 	$(call sources,src/query) \
 	$(call sources,src/review) \
 	$(call sources,src/rules) \
@@ -54,7 +55,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 # tests; what reads shared memory is apart.
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
-REGRESS_SHARED = findings incidents_shared rule_conflict_target_counts rule_constraint_bypass \
+REGRESS_SHARED = findings incidents_shared migration_history_figures rule_conflict_target_counts rule_constraint_bypass \
 	rule_destructive_ddl_counts status upsert_stats watch watch_incident watch_rights
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 

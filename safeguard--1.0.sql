@@ -1162,6 +1162,274 @@ COMMENT ON VIEW safeguard.watched IS 'committed changes of watched tables by sco
 
 
 --
+-- Migrations
+--
+
+-- Names are compared byte by byte, so that no change of a collation can break
+-- the key that makes a migration run once.  id is the order of application:
+-- what has not been applied has none.
+CREATE TABLE safeguard.migrations (
+    id bigint UNIQUE,
+    project text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    description text,
+    checksum text,
+    status text NOT NULL CHECK (status IN ('running', 'applied', 'repaired', 'reverted', 'released')),
+    applied_at timestamptz,
+    applied_by name NOT NULL,
+    duration_ms float8,
+    rows_changed bigint,
+    wal_bytes bigint,
+    PRIMARY KEY (project, version)
+);
+CREATE SEQUENCE safeguard.migrations_id_seq OWNED BY safeguard.migrations.id;
+GRANT SELECT ON safeguard.migrations TO PUBLIC;
+COMMENT ON TABLE safeguard.migrations IS 'migrations, each at most once per project; written by safeguard.migrate and its kin';
+COMMENT ON SEQUENCE safeguard.migrations_id_seq IS 'order in which migrations were applied';
+
+-- who is at a migration that takes more than one transaction
+CREATE TABLE safeguard.migration_claims (
+    project text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    pid int NOT NULL,
+    backend_start timestamptz NOT NULL,
+    role name NOT NULL,
+    application text NOT NULL,
+    since timestamptz NOT NULL,
+    invalid_indexes oid[] NOT NULL,
+    PRIMARY KEY (project, version)
+);
+COMMENT ON TABLE safeguard.migration_claims IS 'claims of safeguard.migration_begin; not dumped, since no backend outlives a restore';
+
+-- a claim means nothing in another cluster
+SELECT pg_catalog.pg_extension_config_dump('safeguard.migrations', $$WHERE status <> 'running'$$);
+SELECT pg_catalog.pg_extension_config_dump('safeguard.migrations_id_seq', '');
+
+CREATE FUNCTION safeguard.migrate(
+    version text,
+    sql text,
+    description text DEFAULT NULL,
+    expected_rows bigint DEFAULT NULL,
+    keep_rows bool DEFAULT false,
+    project text DEFAULT 'default')
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migrate';
+REVOKE ALL ON FUNCTION safeguard.migrate(text, text, text, bigint, bool, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migrate(text, text, text, bigint, bool, text) IS 'runs a script unless this version of the project has been applied, at most once whatever runs beside it';
+
+CREATE FUNCTION safeguard.migration_begin(
+    version text,
+    checksum text DEFAULT NULL,
+    project text DEFAULT 'default')
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_begin';
+REVOKE ALL ON FUNCTION safeguard.migration_begin(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_begin(text, text, text) IS 'claims a migration that the caller runs itself: claimed, already applied or running';
+
+CREATE FUNCTION safeguard.migration_end(
+    version text,
+    project text DEFAULT 'default')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_end';
+REVOKE ALL ON FUNCTION safeguard.migration_end(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_end(text, text) IS 'notes that a claimed migration has been applied, unless it has left an invalid index';
+
+CREATE PROCEDURE safeguard.migration_wait(
+    version text,
+    timeout interval DEFAULT '10min',
+    project text DEFAULT 'default')
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'sg_migration_wait';
+REVOKE ALL ON PROCEDURE safeguard.migration_wait(text, interval, text) FROM PUBLIC;
+COMMENT ON PROCEDURE safeguard.migration_wait(text, interval, text) IS 'waits until a migration has been applied, without holding a snapshot';
+
+CREATE FUNCTION safeguard.migration_mark(
+    version text,
+    status text,
+    reason text,
+    checksum text DEFAULT NULL,
+    project text DEFAULT 'default')
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_mark';
+REVOKE ALL ON FUNCTION safeguard.migration_mark(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.migration_mark(text, text, text, text, text) IS 'sets the status of a migration by hand: applied, repaired, reverted or released';
+
+CREATE FUNCTION safeguard.schema_version(project text DEFAULT 'default')
+RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce((SELECT m.version
+                       FROM safeguard.migrations m
+                      WHERE m.project = schema_version.project
+                        AND m.status IN ('applied', 'repaired')
+                      ORDER BY m.id DESC
+                      LIMIT 1), 'unknown');
+END;
+COMMENT ON FUNCTION safeguard.schema_version(text) IS 'version that was applied last, or unknown';
+
+-- what each migration has cost; relid and xids are for safeguard.migration_history
+CREATE FUNCTION safeguard.migration_log(
+    OUT database text,
+    OUT xid xid8,
+    OUT project text,
+    OUT tool text,
+    OUT history_table text,
+    OUT version text,
+    OUT started_at timestamptz,
+    OUT duration_ms float8,
+    OUT ddl_count bigint,
+    OUT rows_inserted bigint,
+    OUT rows_updated bigint,
+    OUT rows_deleted bigint,
+    OUT wal_bytes bigint,
+    OUT lock_wait_ms float8,
+    OUT succeeded bool,
+    OUT error text,
+    OUT relid oid,
+    OUT xids xid[])
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_log';
+COMMENT ON FUNCTION safeguard.migration_log() IS 'rows of the view safeguard.migration_log, with what finds the rows that a migration has written to its history table';
+
+CREATE VIEW safeguard.migration_log AS
+    SELECT database, xid, project, tool, history_table, version, started_at, duration_ms, ddl_count,
+           rows_inserted, rows_updated, rows_deleted, wal_bytes, lock_wait_ms, succeeded, error
+      FROM safeguard.migration_log();
+GRANT SELECT ON safeguard.migration_log TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_log IS 'what the last 1000 migrations have cost, failed ones included; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.migration_totals(
+    every_database bool,
+    OUT applied bigint,
+    OUT failed bigint,
+    OUT skipped_concurrent bigint,
+    OUT success_rate float8,
+    OUT avg_duration_ms float8,
+    OUT max_duration_ms float8,
+    OUT rows_changed bigint,
+    OUT last_version text,
+    OUT last_applied_at timestamptz)
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_totals';
+COMMENT ON FUNCTION safeguard.migration_totals(bool) IS 'counters of migrations, of this database or of the cluster';
+
+CREATE FUNCTION safeguard.migration_sessions(
+    OUT pid int,
+    OUT tool text,
+    OUT project text,
+    OUT version text,
+    OUT since timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_sessions';
+COMMENT ON FUNCTION safeguard.migration_sessions() IS 'sessions of this database in a transaction that has written to a history table, or that runs safeguard.migrate; an ordinary role sees its own';
+
+CREATE FUNCTION safeguard.migration_lock_tool(key bigint)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'sg_migration_lock_tool';
+COMMENT ON FUNCTION safeguard.migration_lock_tool(bigint) IS 'the migration tool that takes an advisory lock with this key in this database';
+
+-- Functions in a view run as its reader, its tables are read as its owner: so
+-- claims can be seen, and of sessions what pg_stat_activity shows the reader.
+CREATE VIEW safeguard.migrations_running AS
+    WITH activity AS MATERIALIZED (
+        SELECT a.* FROM pg_stat_activity a WHERE a.datname = current_database()),
+    session AS MATERIALIZED (
+        SELECT s.* FROM safeguard.migration_sessions() s),
+    lock AS MATERIALIZED (
+        SELECT l.pid, l.locktype, l.classid, l.objid, l.objsubid, l.granted, l.waitstart
+          FROM pg_locks l
+         WHERE l.locktype IN ('advisory', 'object') AND l.pid IS NOT NULL
+           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+    found AS (
+        -- a transaction with a migration
+        SELECT s.pid, s.tool, s.project, s.version, s.since, false AS waits, false AS may_be_left
+          FROM session s
+        UNION ALL
+        -- safeguard.migrate() that waits for another one
+        SELECT w.pid, 'safeguard', s.project, s.version, w.waitstart, true, false
+          FROM lock w
+               LEFT JOIN lock h ON h.locktype = 'object' AND h.classid = w.classid AND h.objid = w.objid
+                                AND h.objsubid = w.objsubid AND h.granted
+               LEFT JOIN session s ON s.pid = h.pid AND s.tool = 'safeguard'
+         WHERE w.locktype = 'object' AND w.classid = 'safeguard.migrations'::regclass AND NOT w.granted
+        UNION ALL
+        -- a tool's lock
+        SELECT l.pid, t.tool, NULL, NULL, l.waitstart, NOT l.granted, l.granted
+          FROM lock l, LATERAL safeguard.migration_lock_tool((l.classid::bigint << 32) | l.objid::bigint) AS t(tool)
+         WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND t.tool IS NOT NULL
+           AND NOT EXISTS (SELECT FROM session s WHERE s.pid = l.pid))
+    SELECT f.pid, f.tool, f.project, f.version, a.usename AS role, a.application_name AS application,
+           coalesce(f.since, a.xact_start, a.state_change) AS since,
+           f.waits OR coalesce(a.wait_event_type = 'Lock', false) AS waiting,
+           -- a lock of a session that does nothing, nor does another one of its kind
+           f.may_be_left AND a.state = 'idle'
+           AND clock_timestamp() - a.state_change > current_setting('safeguard.leak_after')::interval
+           AND NOT EXISTS (SELECT FROM activity o
+                            WHERE o.pid <> a.pid AND o.usesysid = a.usesysid
+                              AND o.application_name = a.application_name AND o.state <> 'idle'
+                              AND o.pid <> pg_backend_pid()) AS abandoned
+      FROM found f
+           JOIN activity a ON a.pid = f.pid
+     WHERE pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(a.usesysid, 'USAGE')
+    UNION ALL
+    -- migration_begin() without migration_end()
+    SELECT c.pid, 'safeguard', c.project, c.version, c.role, c.application, c.since,
+           coalesce(a.wait_event_type = 'Lock', false), a.pid IS NULL
+      FROM safeguard.migration_claims c
+           JOIN safeguard.migrations m ON m.project = c.project AND m.version = c.version AND m.status = 'running'
+           LEFT JOIN activity a ON a.pid = c.pid AND a.backend_start = c.backend_start
+     WHERE NOT EXISTS (SELECT FROM session s
+                        WHERE s.pid = c.pid AND s.project = c.project AND s.version = c.version)
+       AND (pg_has_role('pg_read_all_stats', 'USAGE') OR
+            EXISTS (SELECT FROM pg_roles r WHERE r.rolname = c.role AND pg_has_role(r.oid, 'USAGE')));
+GRANT SELECT ON safeguard.migrations_running TO PUBLIC;
+COMMENT ON VIEW safeguard.migrations_running IS 'migrations that run, wait or were left in this database; an ordinary role sees its own';
+
+-- with the rights of its owner, since how many there are is for everybody
+CREATE FUNCTION safeguard.migrations_running_count(OUT running int, OUT waiting int, OUT abandoned int)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT count(*)::int, (count(*) FILTER (WHERE r.waiting))::int, (count(*) FILTER (WHERE r.abandoned))::int
+      FROM safeguard.migrations_running r;
+END;
+COMMENT ON FUNCTION safeguard.migrations_running_count() IS 'how many migrations there are in safeguard.migrations_running as seen by who may see all';
+
+CREATE FUNCTION safeguard.migration_stats(
+    OUT applied bigint,
+    OUT failed bigint,
+    OUT skipped_concurrent bigint,
+    OUT running int,
+    OUT success_rate float8,
+    OUT avg_duration_ms float8,
+    OUT max_duration_ms float8,
+    OUT rows_changed bigint,
+    OUT last_version text,
+    OUT last_applied_at timestamptz,
+    OUT foreign_key_violations bigint,
+    OUT unique_violations bigint)
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT t.applied, t.failed, t.skipped_concurrent, r.running, t.success_rate, t.avg_duration_ms,
+           t.max_duration_ms, t.rows_changed, t.last_version, t.last_applied_at, v.foreign_keys, v.uniques
+      FROM safeguard.migration_totals(false) t,
+           safeguard.migrations_running_count() r,
+           (SELECT coalesce(sum(c.count) FILTER (WHERE c.kind = 'foreign key'), 0)::bigint AS foreign_keys,
+                   coalesce(sum(c.count) FILTER (WHERE c.kind = 'unique'), 0)::bigint AS uniques
+              FROM safeguard.constraint_violations c
+             WHERE c.database = current_database()) AS v;
+END;
+COMMENT ON FUNCTION safeguard.migration_stats() IS 'figures of the migrations of this database, of safeguard and of other tools';
+
+--
 -- Health and metrics
 --
 
@@ -1415,6 +1683,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.health() IS 'healthy, degraded or critical, how full the pool is, and what to do';
 
+CREATE FUNCTION safeguard.statement_counts(
+    OUT statements bigint,
+    OUT errors bigint)
+RETURNS record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_statement_counts';
+COMMENT ON FUNCTION safeguard.statement_counts() IS 'statements of clients that have ended without an error, and errors; those below log_min_messages are not seen';
+
 -- One branch for each source, which is read once.  Seconds, bytes and ratios,
 -- as Prometheus wants them; no label whose values a client may choose.
 CREATE FUNCTION safeguard.metrics(
@@ -1515,6 +1791,12 @@ BEGIN ATOMIC
                            ('safeguard_error_ratio', 'gauge', 'Share of statements that failed since the last reset', p.error_rate / 100))
                    AS m(name, type, help, value)
     UNION ALL
+    SELECT m.name, 'counter', m.help, '{}', m.value
+      FROM safeguard.statement_counts() c,
+           LATERAL (VALUES ('safeguard_statements_total', 'Statements of clients that ended without an error', c.statements::float8),
+                           ('safeguard_errors_total', 'Errors of statements and sessions', c.errors))
+                   AS m(name, help, value)
+    UNION ALL
     SELECT 'safeguard_pool_connections', 'gauge', 'Connections of clients by state',
            jsonb_build_object('state', m.state), m.value
       FROM pool p,
@@ -1592,6 +1874,25 @@ BEGIN ATOMIC
       FROM watched w
      GROUP BY w.database, w.relation
     UNION ALL
+    SELECT 'safeguard_migrations_total', 'counter', 'Migrations of all databases: applied, failed, or found applied already',
+           jsonb_build_object('result', m.result), m.value
+      FROM safeguard.migration_totals(true) t,
+           LATERAL (VALUES ('applied', t.applied::float8), ('failed', t.failed), ('skipped', t.skipped_concurrent)) AS m(result, value)
+    UNION ALL
+    SELECT m.name, 'gauge', m.help, jsonb_build_object('database', current_database()), m.value
+      FROM safeguard.migrations_running_count() r,
+           LATERAL (VALUES ('safeguard_migrations_running', 'Migrations that run in this database', r.running::float8),
+                           ('safeguard_migrations_waiting', 'Migrations of this database that wait for a lock', r.waiting),
+                           ('safeguard_migrations_abandoned', 'Migrations of this database that somebody has left', r.abandoned))
+                   AS m(name, help, value)
+    UNION ALL
+    -- a fingerprint would cost more than a scrape may
+    (SELECT DISTINCT ON (g.project) 'safeguard_schema_info', 'gauge', 'Version of each project that was applied last',
+            jsonb_build_object('database', current_database(), 'project', g.project, 'version', g.version, 'fingerprint', ''), 1::float8
+       FROM safeguard.migrations g
+      WHERE g.status IN ('applied', 'repaired')
+      ORDER BY g.project, g.id DESC)
+    UNION ALL
     SELECT m.name, 'gauge', m.help, m.labels, m.value
       FROM safeguard.health() h,
            LATERAL (SELECT count(*) FILTER (WHERE w.text LIKE 'advice:%') AS advice,
@@ -1611,7 +1912,39 @@ RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_stats_reset';
 REVOKE ALL ON FUNCTION safeguard.stats_reset() FROM PUBLIC;
-COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables';
+COMMENT ON FUNCTION safeguard.stats_reset() IS 'forgets all figures of the cluster: findings, upserts, pool, queries, violations, watched tables, migrations';
+
+-- what a tool does not record comes from the server, if it was there
+CREATE FUNCTION safeguard.migration_history(
+    OUT tool text,
+    OUT history_table text,
+    OUT version text,
+    OUT description text,
+    OUT applied_at timestamptz,
+    OUT duration_ms float8,
+    OUT success bool,
+    OUT measured_at timestamptz,
+    OUT measured_ms float8,
+    OUT ddl_count bigint,
+    OUT rows_inserted bigint,
+    OUT rows_updated bigint,
+    OUT rows_deleted bigint,
+    OUT wal_bytes bigint,
+    OUT lock_wait_ms float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_history';
+COMMENT ON FUNCTION safeguard.migration_history() IS 'what migration tools have recorded in the tables that the current user may read, and what the server has measured';
+
+CREATE VIEW safeguard.migration_history AS
+    SELECT tool, history_table, version, description,
+           coalesce(applied_at, measured_at) AS applied_at,
+           coalesce(duration_ms, measured_ms) AS duration_ms,
+           success, ddl_count, rows_inserted, rows_updated, rows_deleted,
+           wal_bytes, lock_wait_ms
+      FROM safeguard.migration_history();
+GRANT SELECT ON safeguard.migration_history TO PUBLIC;
+COMMENT ON VIEW safeguard.migration_history IS 'migrations that this and other tools have applied to this database, as their own tables tell';
 
 --
 -- Creating the extension guards no session but this one

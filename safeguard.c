@@ -38,6 +38,7 @@
 #include "utils/plancache.h"
 
 #include "compat.h"
+#include "migrate/log.h"
 #include "safeguard.h"
 #include "review/rehearse.h"
 #include "stats/pool.h"
@@ -167,6 +168,9 @@ run_finish(QueryDesc *queryDesc)
 	/* CTEs that nobody reads, and AFTER triggers, have run now */
 	if (sg_limited_statements != NULL)
 		sg_row_limit_finish(queryDesc);
+
+	if (queryDesc->plannedstmt->resultRelations != NIL && sg_migration_log_on)
+		sg_migration_wrote(queryDesc);
 }
 
 static pg_noinline void
@@ -237,9 +241,13 @@ run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			QueryCompletion *qc)
 {
 	const Node *stmt = pstmt->utilityStmt;
+	bool		frequent = IsA(stmt, TransactionStmt);
+
+	if (!frequent && context != PROCESS_UTILITY_SUBCOMMAND)
+		sg_migration_command(stmt);
 
 	/* a frequent command, of which nothing is wanted */
-	if (IsA(stmt, TransactionStmt) || !sg_utility_wants(stmt))
+	if (frequent || !sg_utility_wants(stmt))
 		(*next_ProcessUtility) (pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
 	else
@@ -352,7 +360,10 @@ sg_emit_log_hook(ErrorData *edata)
 	{
 		sg_pool_log(edata);
 		sg_query_log(edata);
+		sg_migration_log_error(edata);
 	}
+	else if (edata->elevel == LOG)
+		sg_migration_log_wait(edata);
 	if (prev_emit_log_hook)
 		(*prev_emit_log_hook) (edata);
 }
@@ -380,6 +391,7 @@ _PG_init(void)
 		emit_log_hook = sg_emit_log_hook;
 		sg_collector_register();
 		sg_query_errors_init();
+		sg_migration_measure_init();
 	}
 
 	prev_planner_hook = planner_hook;

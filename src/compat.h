@@ -412,4 +412,13 @@ sg_backend_status(int i)
 #include "nodes/queryjumble.h"
 #endif
 
+/*
+ * 16 renamed the fields of a table's pending statistics.
+ */
+#if PG_VERSION_NUM < 160000
+#define sg_stat_table_id(table) ((table)->t_id)
+#else
+#define sg_stat_table_id(table) ((table)->id)
+#endif
+
 #endif							/* SG_COMPAT_H */

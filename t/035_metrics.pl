@@ -87,6 +87,8 @@ is(value('safeguard_watched_rows_total', op => 'updated', scope => '{"system_id"
 is(value('safeguard_upsert_rows_total', outcome => 'replaced'), 1, 'a row replaced');
 cmp_ok(value('safeguard_slow_queries_total'), '>=', 1, 'a slow statement');
 is(value('safeguard_health_status'), 0, 'health');
+cmp_ok(value('safeguard_errors_total'), '>=', 2, 'errors');
+cmp_ok(value('safeguard_statements_total'), '>', 3, 'statements that went well');
 is(value('safeguard_health_warnings', kind => 'warning'), 0, 'no warning');
 cmp_ok(value('safeguard_query_calls_total', database => 'postgres'), '>', 3, 'statements');
 cmp_ok(value('safeguard_pool_acquisition_seconds_bucket', le => '+Inf'), '==',
@@ -175,6 +177,14 @@ if (@missing)
 }
 
 my $tmp = $node->basedir;
+sub write_file
+{
+	my ($name, $content) = @_;
+	open my $fh, '>', "$tmp/$name" or die "$name: $!";
+	print $fh $content;
+	close $fh;
+	return "$tmp/$name";
+}
 sub tool
 {
 	my ($in, @command) = @_;
@@ -191,16 +201,19 @@ is(scalar(grep { !/^#/ } split /\n/, $text), $count, 'all are in the text format
 is(tool('', 'promtool', 'check', 'rules', "$MONITORING/safeguard.rules.yml"), '', 'nor about the rules');
 is(tool('', 'promtool', 'test', 'rules', "$MONITORING/safeguard.rules.test.yml"), '', 'the rules pass their tests');
 
+# what the dashboard asks is PromQL
+my $asked = '';
+foreach my $expr (map { map { $_->{expr} } @{ $_->{targets} } } @panels)
+{
+	$expr =~ s/\$__(rate_interval|range)\b/5m/g;
+	$expr =~ s/'/''/g;
+	$asked .= "  - {record: asked, expr: '$expr'}\n";
+}
+write_file('dashboard.yml', "groups:\n- name: dashboard\n  rules:\n$asked");
+is(tool('', 'promtool', 'check', 'rules', '--lint=none', "$tmp/dashboard.yml"), '', 'nor about what the dashboard asks');
+
 # Minutes and hours become seconds, so that the test need not wait for them.
 my $short = $rules =~ s/for: \d+m$/for: 2s/gmr =~ s/offset \d+[mh]/offset 5s/gr;
-sub write_file
-{
-	my ($name, $content) = @_;
-	open my $fh, '>', "$tmp/$name" or die "$name: $!";
-	print $fh $content;
-	close $fh;
-	return "$tmp/$name";
-}
 write_file('rules.yml', $short);
 
 my ($exporter_port, $prometheus_port) =

@@ -14,19 +14,22 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "commands/proclang.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "plpgsql.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "review/review.h"
 
 typedef PLpgSQL_function *(*compile_function) (FunctionCallInfo fcinfo,
 											   bool forValidator);
-typedef PLpgSQL_function *(*compile_inline_function) (char *source);
 
 /* A function of PL/pgSQL, whose library is loaded if it is not. */
 void *
@@ -322,22 +325,92 @@ sg_plpgsql_open(SgBody *body, Oid result_type)
 	add_function(body, compiled);
 }
 
+/* ---------------- DO ---------------- */
+
+/* What the body of a DO has been compiled to, and where it is kept. */
+static PLpgSQL_function *caught = NULL;
+static MemoryContext keeper = NULL;
+
+/*
+ * Called by PL/pgSQL before it executes anything of what it has compiled.  Take
+ * that away from it, and keep it from executing it.
+ */
+static void
+catch_function(PLpgSQL_execstate *estate, PLpgSQL_function *compiled)
+{
+	MemoryContextSetParent(compiled->fn_cxt, keeper);
+	caught = MemoryContextAlloc(keeper, sizeof(PLpgSQL_function));
+	*caught = *compiled;
+
+	/* or its clean-up would free it */
+	compiled->fn_cxt = NULL;
+	ereport(ERROR,
+			errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+			errmsg("the body of DO is reviewed, not executed"));
+}
+
+static void
+run_inline_handler(void *arg)
+{
+	InlineCodeBlock *codeblock = makeNode(InlineCodeBlock);
+	Oid			language = get_language_oid("plpgsql", false);
+	HeapTuple	tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
+	Oid			handler;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for language %u", language);
+	handler = ((Form_pg_language) GETSTRUCT(tuple))->laninline;
+	ReleaseSysCache(tuple);
+
+	codeblock->source_text = (char *) arg;
+	codeblock->langOid = language;
+	codeblock->langIsTrusted = true;
+	codeblock->atomic = true;
+	OidFunctionCall1(handler, PointerGetDatum(codeblock));
+}
+
+/*
+ * Compile a DO's body in the current memory context.  From 16 on the library
+ * does not show its compiler of such bodies, so it is asked to run this one,
+ * with a plugin, as debuggers have, that stops it at the first step.
+ */
+static PLpgSQL_function *
+compile_inline(char *source)
+{
+	static PLpgSQL_plugin plugin;
+	PLpgSQL_plugin **var = (PLpgSQL_plugin **)
+		find_rendezvous_variable("PLpgSQL_plugin");
+	PLpgSQL_plugin *other = *var;
+	ErrorData  *volatile edata = NULL;
+
+	memset(&plugin, 0, sizeof(plugin));
+	plugin.func_setup = catch_function;
+	caught = NULL;
+	keeper = CurrentMemoryContext;
+	*var = &plugin;
+	PG_TRY();
+	{
+		edata = sg_contained(run_inline_handler, source);
+	}
+	PG_FINALLY();
+	{
+		*var = other;
+	}
+	PG_END_TRY();
+
+	if (caught == NULL && edata != NULL)
+		ReThrowError(edata);
+	return caught;
+}
+
 /*
  * Fill a body, whose source is that of a DO, with its statements.
  */
 void
 sg_plpgsql_open_inline(SgBody *body)
 {
-	compile_inline_function compiler = (compile_inline_function)
-		sg_plpgsql_symbol("plpgsql_compile_inline");
-	MemoryContext caller = CurrentMemoryContext;
-	PLpgSQL_function *compiled;
+	PLpgSQL_function *compiled = compile_inline(body->source);
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	/* it makes its own context below the current one */
-	MemoryContextSwitchTo(caller);
-	compiled = (*compiler) (body->source);
-	SPI_finish();
-	add_function(body, compiled);
+	if (compiled != NULL)
+		add_function(body, compiled);
 }

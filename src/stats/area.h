@@ -30,6 +30,7 @@ typedef enum SgLockId
 	SG_LOCK_WATCHED,
 	SG_LOCK_HISTORY,
 	SG_LOCK_CLIENTS,
+	SG_LOCK_MIGRATIONS,
 	SG_LOCK_FILE,				/* held while the statistics file is written */
 	SG_NUM_LOCKS				/* keep last */
 } SgLockId;

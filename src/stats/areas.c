@@ -15,6 +15,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
+#include "migrate/log.h"
 #include "safeguard.h"
 #include "stats/area.h"
 #include "stats/findings.h"
@@ -88,6 +89,18 @@ const SgArea sg_areas[] = {
 		.size = sg_violations_size, .startup = sg_violations_startup,
 		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
 		.reset = sg_violations_reset
+	},
+	{
+		.name = "migration log", .version = 1, .item_size = sizeof(SgLogEntry),
+		.size = sg_migration_log_size, .startup = sg_migration_log_startup,
+		.snapshot = sg_migration_log_snapshot,
+		.restore = sg_migration_log_restore, .reset = sg_migration_log_reset
+	},
+	{
+		.name = "migrations", .version = 1,
+		.item_size = sizeof(SgMigrationTotals),
+		.snapshot = sg_migration_totals_snapshot,
+		.restore = sg_migration_totals_restore
 	},
 };
 

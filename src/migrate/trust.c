@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * trust.c
+ *		May a table be read by SQL without running code of its owner?
+ *
+ * Who may create a table may give it a policy, an index with a predicate or
+ * statistics over an expression that call a function of his, and the planner
+ * or the executor runs that function as the role that reads the table.  To
+ * read a table that one has named oneself is one's own decision; a view that
+ * looks for tables in all schemas must decide for its reader.
+ *
+ * Copyright (c) 2026, the safeguard authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "migrate/history.h"
+
+/*
+ * A function that can run nothing but itself: immutable ones of the server.
+ * (A stable one may read a table that it is given by name, and so a view.)
+ */
+static bool
+calls_code(Oid funcid, void *context)
+{
+	if (funcid == F_CURRENT_SETTING_TEXT ||
+		funcid == F_CURRENT_SETTING_TEXT_BOOL)
+		return false;
+	return funcid >= FirstUnpinnedObjectId ||
+		func_volatile(funcid) != PROVOLATILE_IMMUTABLE;
+}
+
+/* true if there may be something in an expression that runs code of a user */
+static bool
+code_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_FuncExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayExpr:
+		case T_CaseExpr:
+		case T_CoalesceExpr:
+		case T_SQLValueFunction:
+			if (exprType(node) >= FirstUnpinnedObjectId ||
+				check_functions_in_node(node, calls_code, NULL))
+				return true;
+			break;
+		case T_CaseWhen:
+		case T_List:
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, code_walker, context);
+}
+
+static bool
+policies_are_plain(Relation rel)
+{
+	ListCell   *lc;
+
+	if (rel->rd_rsdesc == NULL)
+		return true;
+	foreach(lc, rel->rd_rsdesc->policies)
+	{
+		RowSecurityPolicy *policy = (RowSecurityPolicy *) lfirst(lc);
+
+		if (policy->hassublinks || code_walker((Node *) policy->qual, NULL))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_value(int cache, Oid oid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(oid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	result = !heap_attisnull(tuple, attnum, NULL);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Nothing for the planner to simplify?  It calls functions whose arguments
+ * are constants.
+ */
+static bool
+plans_plainly(Relation rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+		if (has_value(INDEXRELID, lfirst_oid(lc), Anum_pg_index_indexprs) ||
+			has_value(INDEXRELID, lfirst_oid(lc), Anum_pg_index_indpred))
+			return false;
+	foreach(lc, RelationGetStatExtList(rel))
+		if (has_value(STATEXTOID, lfirst_oid(lc),
+					  Anum_pg_statistic_ext_stxexprs))
+			return false;
+	return true;
+}
+
+/*
+ * May the current user select from the table?  Yes if its owner could run
+ * code as this user anyway, or has attached none.
+ */
+bool
+sg_table_is_plain(Relation rel)
+{
+	Oid			owner = rel->rd_rel->relowner;
+
+	if (superuser_arg(owner) || has_privs_of_role(GetUserId(), owner))
+		return true;
+	return policies_are_plain(rel) && plans_plainly(rel);
+}
