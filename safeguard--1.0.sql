@@ -270,6 +270,579 @@ AS 'MODULE_PATHNAME', 'sg_suggest_keys';
 COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets of columns that are unique in the rows of a table';
 
 --
+-- Schema
+--
+
+CREATE FUNCTION safeguard.schema_id(schema name)
+RETURNS oid
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_schema_id';
+COMMENT ON FUNCTION safeguard.schema_id(name) IS 'a schema that has to exist';
+
+CREATE FUNCTION safeguard.view_text(relation oid)
+RETURNS text
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_view_text';
+COMMENT ON FUNCTION safeguard.view_text(oid) IS 'query of a view, as text that is the same in all versions of the server';
+
+CREATE FUNCTION safeguard.valid_objects(objects jsonb)
+RETURNS jsonb
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_valid_objects';
+COMMENT ON FUNCTION safeguard.valid_objects(jsonb) IS 'its argument, if schema_objects can have made it';
+
+-- All that the server's default gives or that is there for this kind of object
+-- is ALL, so that a privilege of a later version makes no difference.  Who has
+-- granted it does not count, nor what the owner is called.
+CREATE FUNCTION safeguard.acl_text(acl aclitem[], kind "char", owner oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+    SELECT coalesce(string_agg(g.grantee || ': ' ||
+                               CASE WHEN g.n < k.n OR g.options NOT IN (0, g.n) THEN g.privileges
+                                    WHEN g.options = 0 THEN 'ALL'
+                                    ELSE 'ALL WITH GRANT OPTION' END,
+                               '; ' ORDER BY g.grantee COLLATE "C"),
+                    'none')
+      FROM (SELECT CASE WHEN kind = 'c' THEN 4 ELSE count(*) END AS n
+              FROM aclexplode(acldefault(kind, owner)) d
+             WHERE d.grantee = owner) k,
+           (SELECT p.grantee, count(*) AS n,
+                   count(*) FILTER (WHERE p.option) AS options,
+                   string_agg(p.privilege_type || CASE WHEN p.option THEN ' WITH GRANT OPTION' ELSE '' END,
+                              ', ' ORDER BY p.privilege_type COLLATE "C") AS privileges
+              FROM (SELECT CASE a.grantee WHEN owner THEN '(owner)'
+                                          WHEN 0 THEN 'PUBLIC'
+                                          ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+                           a.privilege_type,
+                           bool_or(a.is_grantable AND a.grantee <> owner) AS option
+                      FROM aclexplode(acl) a
+                     GROUP BY a.grantee, a.privilege_type) p
+             GROUP BY p.grantee) g
+$$;
+COMMENT ON FUNCTION safeguard.acl_text(aclitem[], "char", oid) IS 'privileges in the form of safeguard.schema_objects';
+
+-- The settings are those that texts of the server depend on.  A column that
+-- not all versions have is read through jsonb.
+CREATE FUNCTION safeguard.schema_objects(
+    schema name DEFAULT 'public',
+    OUT object text,
+    OUT definition text,
+    OUT hash text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE COST 100000
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET standard_conforming_strings = on
+SET DateStyle = 'ISO, YMD'
+SET IntervalStyle = 'postgres'
+SET TimeZone = 'UTC'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET jit = off
+AS $$
+    WITH RECURSIVE
+    ns AS MATERIALIZED (
+        SELECT n.oid, n.nspname, quote_ident(n.nspname) AS name, n.nspowner, n.nspacl
+          FROM pg_namespace n
+         WHERE n.oid = safeguard.schema_id(schema)
+    ),
+    -- what an extension has made is told by its version
+    member AS MATERIALIZED (
+        SELECT d.classid, d.objid, d.refobjid AS extension
+          FROM pg_depend d
+         WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+    ),
+    rel AS MATERIALIZED (
+        SELECT c.*, ns.name || '.' || quote_ident(c.relname) AS name
+          FROM pg_class c JOIN ns ON c.relnamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
+    ),
+    typ AS MATERIALIZED (
+        SELECT t.*, ns.name || '.' || quote_ident(t.typname) AS name
+          FROM pg_type t JOIN ns ON t.typnamespace = ns.oid
+         WHERE (t.typrelid = 0 OR EXISTS (SELECT FROM rel WHERE rel.oid = t.typrelid AND rel.relkind = 'c'))
+           AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+           AND t.typtype <> 'm'
+           AND NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
+    ),
+    proc AS MATERIALIZED (
+        SELECT p.*, ns.name || '.' || quote_ident(p.proname) || '(' || oidvectortypes(p.proargtypes) || ')' AS name
+          FROM pg_proc p JOIN ns ON p.pronamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
+           -- the server makes those of range types
+           AND NOT EXISTS (SELECT FROM pg_depend d
+                            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                              AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')
+    ),
+    -- constraints and, under the one it was made for, all that the server has
+    -- made of it for partitions
+    con AS (
+        SELECT c.oid AS root, c.oid
+          FROM pg_constraint c JOIN rel ON rel.oid = c.conrelid
+         WHERE c.contype = 'f' AND c.conparentid = 0
+         UNION ALL
+        SELECT con.root, c.oid
+          FROM con JOIN pg_constraint c ON c.conparentid = con.oid
+    ),
+    unfired AS MATERIALIZED (
+        SELECT DISTINCT con.root AS oid
+          FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
+         WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
+    ),
+    found (object, definition) AS (
+        SELECT 'schema ' || ns.name, 'SCHEMA'
+          FROM ns
+         UNION ALL
+        SELECT 'grants on schema ' || ns.name, safeguard.acl_text(ns.nspacl, 'n', ns.nspowner)
+          FROM ns
+         WHERE ns.nspacl IS NOT NULL
+         UNION ALL
+        SELECT 'default grants of ' || CASE d.defaclrole WHEN ns.nspowner THEN '(owner)'
+                                            ELSE quote_ident(pg_get_userbyid(d.defaclrole)) END
+               || ' in schema ' || ns.name || ' on '
+               || CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
+                                       WHEN 'T' THEN 'types' ELSE d.defaclobjtype::text END,
+               safeguard.acl_text(d.defaclacl, CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END,
+                                  d.defaclrole)
+          FROM pg_default_acl d JOIN ns ON d.defaclnamespace = ns.oid
+         UNION ALL
+        SELECT 'extension ' || quote_ident(e.extname), 'VERSION ' || e.extversion
+          FROM pg_extension e, ns
+         WHERE e.extnamespace = ns.oid
+            OR e.oid IN (SELECT m.extension FROM member m, pg_class c
+                          WHERE m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relnamespace = ns.oid
+                          UNION ALL
+                         SELECT m.extension FROM member m, pg_proc p
+                          WHERE m.classid = 'pg_proc'::regclass AND p.oid = m.objid AND p.pronamespace = ns.oid
+                          UNION ALL
+                         SELECT m.extension FROM member m, pg_type t
+                          WHERE m.classid = 'pg_type'::regclass AND t.oid = m.objid AND t.typnamespace = ns.oid)
+         UNION ALL
+        -- tables
+        SELECT CASE rel.relkind WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || rel.name,
+               concat_ws(' ',
+                   CASE rel.relpersistence WHEN 'u' THEN 'UNLOGGED' END,
+                   CASE rel.relkind WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
+                   CASE WHEN rel.reloftype <> 0 THEN 'OF ' || format_type(rel.reloftype, NULL) END,
+                   (SELECT CASE WHEN rel.relispartition THEN 'PARTITION OF ' ELSE 'INHERITS ' END
+                           || string_agg(i.inhparent::regclass::text
+                                         || CASE WHEN i.inhdetachpending THEN ' (DETACH PENDING)' ELSE '' END,
+                                         ', ' ORDER BY i.inhseqno)
+                      FROM pg_inherits i WHERE i.inhrelid = rel.oid),
+                   pg_get_expr(rel.relpartbound, rel.oid),
+                   CASE rel.relkind WHEN 'p' THEN 'PARTITION BY ' || pg_get_partkeydef(rel.oid) END,
+                   (SELECT 'SERVER ' || quote_ident(s.srvname)
+                           || coalesce(' OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                                                          FROM unnest(f.ftoptions) o) || ')', '')
+                      FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+                     WHERE f.ftrelid = rel.oid),
+                   CASE WHEN rel.relkind = 'f' THEN NULL
+                        WHEN rel.relreplident = 'n' THEN 'REPLICA IDENTITY NOTHING'
+                        WHEN rel.relreplident = 'f' THEN 'REPLICA IDENTITY FULL'
+                        WHEN rel.relreplident = 'i' THEN 'REPLICA IDENTITY USING INDEX '
+                                      || coalesce((SELECT quote_ident(c.relname)
+                                                     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                                                    WHERE i.indrelid = rel.oid AND i.indisreplident), '(dropped)')
+                   END,
+                   CASE WHEN rel.relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
+                   CASE WHEN rel.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END)
+          FROM rel
+         WHERE rel.relkind IN ('r', 'p', 'f')
+         UNION ALL
+        SELECT 'column ' || rel.name || '.' || quote_ident(a.attname),
+               concat_ws(' ',
+                   format_type(a.atttypid, a.atttypmod),
+                   CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
+                        THEN 'COLLATE ' || a.attcollation::regcollation::text END,
+                   CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+                   (SELECT string_agg(CASE WHEN n.convalidated THEN '' ELSE 'NOT VALID' END
+                                      || CASE WHEN n.connoinherit THEN 'NO INHERIT' ELSE '' END, ' ')
+                      FROM pg_constraint n
+                     WHERE a.attnotnull AND n.conrelid = rel.oid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum]
+                       AND NOT (n.convalidated AND NOT n.connoinherit)),
+                   CASE a.attidentity WHEN 'a' THEN 'GENERATED ALWAYS AS IDENTITY'
+                                      WHEN 'd' THEN 'GENERATED BY DEFAULT AS IDENTITY' END,
+                   CASE a.attgenerated WHEN '' THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+                                       ELSE 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') '
+                                            || CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END END,
+                   'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                                     FROM unnest(a.attfdwoptions) o) || ')')
+          FROM rel
+          JOIN pg_attribute a ON a.attrelid = rel.oid
+          JOIN pg_type t ON t.oid = a.atttypid
+          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE a.attnum > 0 AND NOT a.attisdropped
+           AND (rel.relkind IN ('r', 'p', 'f') OR rel.relkind = 'v' AND a.atthasdef)
+         UNION ALL
+        -- that a column is NOT NULL is said with the column; a constraint
+        -- trigger is said with the triggers
+        SELECT 'constraint ' || quote_ident(c.conname) || ' on ' || rel.name,
+               concat_ws(' ',
+                   pg_get_constraintdef(c.oid),
+                   CASE WHEN c.contype IN ('p', 'u', 'x')
+                        THEN (SELECT nullif(concat_ws(' ',
+                                         CASE WHEN i.indisvalid THEN NULL ELSE '(index is not valid)' END,
+                                         'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                                                        FROM unnest(x.reloptions) o) || ')'), '')
+                                FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                               WHERE i.indexrelid = c.conindid) END,
+                   CASE WHEN unfired.oid IS NOT NULL THEN '(triggers disabled)' END)
+          FROM pg_constraint c
+          JOIN rel ON rel.oid = c.conrelid
+          LEFT JOIN unfired ON unfired.oid = c.oid
+         WHERE c.contype IN ('c', 'p', 'u', 'x', 'f')
+           AND NOT (c.contype = 'f' AND c.conparentid <> 0)
+         UNION ALL
+        SELECT 'constraint ' || quote_ident(c.conname) || ' on domain ' || typ.name, pg_get_constraintdef(c.oid)
+          FROM pg_constraint c JOIN typ ON typ.oid = c.contypid
+         WHERE c.contype = 'c'
+         UNION ALL
+        SELECT 'index ' || rel.name,
+               concat_ws(' ',
+                   pg_get_indexdef(rel.oid),
+                   (SELECT 'ATTACHED TO ' || p.inhparent::regclass::text FROM pg_inherits p WHERE p.inhrelid = rel.oid),
+                   CASE WHEN i.indisvalid THEN NULL ELSE '(not valid)' END)
+          FROM rel JOIN pg_index i ON i.indexrelid = rel.oid
+         WHERE rel.relkind IN ('i', 'I')
+           AND NOT EXISTS (SELECT FROM pg_constraint c
+                            WHERE c.conindid = rel.oid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x'))
+           AND i.indrelid IN (SELECT rel.oid FROM rel)
+         UNION ALL
+        SELECT 'statistics ' || ns.name || '.' || quote_ident(s.stxname), pg_get_statisticsobjdef(s.oid)
+          FROM pg_statistic_ext s JOIN ns ON s.stxnamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_statistic_ext'::regclass AND m.objid = s.oid)
+         UNION ALL
+        SELECT 'sequence ' || rel.name,
+               concat_ws(' ',
+                   CASE rel.relpersistence WHEN 'u' THEN 'UNLOGGED' END,
+                   format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s',
+                          format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache),
+                   CASE WHEN s.seqcycle THEN 'CYCLE' END,
+                   (SELECT CASE d.deptype WHEN 'i' THEN 'IDENTITY OF ' ELSE 'OWNED BY ' END
+                           || d.refobjid::regclass::text || '.' || quote_ident(a.attname)
+                      FROM pg_depend d
+                      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                     WHERE d.classid = 'pg_class'::regclass AND d.objid = rel.oid AND d.objsubid = 0
+                       AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+                     ORDER BY 1
+                     LIMIT 1))
+          FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
+         WHERE rel.relkind = 'S'
+         UNION ALL
+        SELECT CASE rel.relkind WHEN 'v' THEN 'view ' ELSE 'materialized view ' END || rel.name,
+               concat_ws(' ',
+                   '(' || (SELECT string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
+                                             || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
+                                                     THEN ' COLLATE ' || a.attcollation::regcollation::text
+                                                     ELSE '' END,
+                                             ', ' ORDER BY a.attnum)
+                             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                            WHERE a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped) || ')',
+                   'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                                  FROM unnest(rel.reloptions) o WHERE rel.relkind = 'v') || ')',
+                   'AS' || coalesce(safeguard.view_text(rel.oid), ' (no query)'))
+          FROM rel
+         WHERE rel.relkind IN ('v', 'm')
+         UNION ALL
+        SELECT 'rule ' || quote_ident(r.rulename) || ' on ' || rel.name,
+               pg_get_ruledef(r.oid)
+               || CASE r.ev_enabled WHEN 'O' THEN '' WHEN 'D' THEN ' (disabled)'
+                                    WHEN 'R' THEN ' (enabled for replica)' ELSE ' (enabled always)' END
+          FROM pg_rewrite r JOIN rel ON rel.oid = r.ev_class
+         WHERE r.rulename <> '_RETURN'
+         UNION ALL
+        SELECT 'trigger ' || quote_ident(t.tgname) || ' on ' || rel.name,
+               pg_get_triggerdef(t.oid)
+               || CASE t.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' (disabled)'
+                                   WHEN 'R' THEN ' (enabled for replica)' ELSE ' (enabled always)' END
+          FROM pg_trigger t JOIN rel ON rel.oid = t.tgrelid
+         WHERE NOT t.tgisinternal
+         UNION ALL
+        SELECT 'policy ' || quote_ident(p.polname) || ' on ' || rel.name,
+               concat_ws(' ',
+                   CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                   'FOR', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                                        WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                   'TO', (SELECT string_agg(r.name, ', ' ORDER BY r.name COLLATE "C")
+                            FROM (SELECT CASE role WHEN 0 THEN 'PUBLIC'
+                                                   ELSE quote_ident(pg_get_userbyid(role)) END AS name
+                                    FROM unnest(p.polroles) role) r),
+                   'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+                   'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+          FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
+         UNION ALL
+        SELECT 'function ' || proc.name,
+               CASE WHEN NOT EXISTS (SELECT FROM pg_language l WHERE l.oid = proc.prolang)
+                    THEN 'FUNCTION of a language that is not there AS ' || proc.prosrc
+                    ELSE pg_get_functiondef(proc.oid) END
+          FROM proc
+         WHERE proc.prokind <> 'a'
+         UNION ALL
+        SELECT 'aggregate ' || proc.name,
+               concat_ws(' ',
+                   'AGGREGATE (' || pg_get_function_arguments(proc.oid) || ')',
+                   'KIND', a.aggkind, 'DIRECT', a.aggnumdirectargs,
+                   'SFUNC', a.aggtransfn::regprocedure, 'STYPE', format_type(a.aggtranstype, NULL),
+                   'SSPACE', a.aggtransspace, 'INITCOND ' || quote_literal(a.agginitval),
+                   'FINALFUNC', a.aggfinalfn::regprocedure, a.aggfinalextra, a.aggfinalmodify,
+                   'COMBINEFUNC', a.aggcombinefn::regprocedure,
+                   'SERIALFUNC', a.aggserialfn::regprocedure, 'DESERIALFUNC', a.aggdeserialfn::regprocedure,
+                   'MSFUNC', a.aggmtransfn::regprocedure, 'MINVFUNC', a.aggminvtransfn::regprocedure,
+                   'MSTYPE', format_type(a.aggmtranstype, NULL), 'MINITCOND ' || quote_literal(a.aggminitval),
+                   'MFINALFUNC', a.aggmfinalfn::regprocedure, a.aggmfinalextra, a.aggmfinalmodify,
+                   'SORTOP', a.aggsortop::regoperator, 'PARALLEL', proc.proparallel)
+          FROM proc JOIN pg_aggregate a ON a.aggfnoid = proc.oid
+         UNION ALL
+        -- types
+        SELECT CASE typ.typtype WHEN 'd' THEN 'domain ' ELSE 'type ' END || typ.name,
+               CASE WHEN NOT typ.typisdefined THEN 'SHELL'
+                    WHEN typ.typtype = 'e' THEN
+                    'ENUM (' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+                                            FROM pg_enum e WHERE e.enumtypid = typ.oid), '') || ')'
+                    WHEN typ.typtype = 'd' THEN
+                    concat_ws(' ', 'DOMAIN', format_type(typ.typbasetype, typ.typtypmod),
+                              (SELECT 'COLLATE ' || typ.typcollation::regcollation::text
+                                 FROM pg_type b
+                                WHERE b.oid = typ.typbasetype AND b.typcollation <> typ.typcollation
+                                  AND typ.typcollation <> 0),
+                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), typ.typdefault), CASE WHEN typ.typnotnull THEN 'NOT NULL' END)
+                    WHEN typ.typtype = 'c' THEN
+                    'COMPOSITE (' || coalesce((SELECT string_agg(quote_ident(a.attname) || ' '
+                                                                 || format_type(a.atttypid, a.atttypmod)
+                                                                 || CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
+                                                                         THEN ' COLLATE ' || a.attcollation::regcollation::text
+                                                                         ELSE '' END,
+                                                                 ', ' ORDER BY a.attnum)
+                                                 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                                                WHERE a.attrelid = typ.typrelid AND a.attnum > 0
+                                                  AND NOT a.attisdropped), '') || ')'
+                    WHEN typ.typtype = 'r' THEN
+                    (SELECT concat_ws(' ', 'RANGE OF', format_type(r.rngsubtype, NULL),
+                                      'OPCLASS', (SELECT o.opcnamespace::regnamespace::text || '.' || quote_ident(o.opcname)
+                                                    FROM pg_opclass o WHERE o.oid = r.rngsubopc),
+                                      CASE WHEN r.rngcollation <> 0 THEN 'COLLATE ' || r.rngcollation::regcollation::text END,
+                                      'CANONICAL', r.rngcanonical::regproc, 'SUBDIFF', r.rngsubdiff::regproc,
+                                      'MULTIRANGE', format_type(r.rngmultitypid, NULL))
+                       FROM pg_range r WHERE r.rngtypid = typ.oid)
+                    ELSE
+                    concat_ws(' ', 'BASE INPUT', typ.typinput::regproc, 'OUTPUT', typ.typoutput::regproc,
+                              'RECEIVE', typ.typreceive::regproc, 'SEND', typ.typsend::regproc,
+                              'TYPMOD', typ.typmodin::regproc, typ.typmodout::regproc,
+                              'LENGTH', typ.typlen, CASE WHEN typ.typbyval THEN 'BY VALUE' END,
+                              'ALIGNMENT', typ.typalign, 'CATEGORY', typ.typcategory, typ.typispreferred,
+                              'DELIMITER', typ.typdelim, 'ELEMENT ' || nullif(format_type(nullif(typ.typelem, 0), NULL), '-'),
+                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), typ.typdefault),
+                              CASE WHEN typ.typcollation <> 0 THEN 'COLLATABLE' END) END
+          FROM typ
+         UNION ALL
+        SELECT 'operator ' || o.oid::regoperator::text,
+               concat_ws(' ', 'FUNCTION', o.oprcode::regprocedure, 'COMMUTATOR', o.oprcom::regoperator,
+                         'NEGATOR', o.oprnegate::regoperator, 'RESTRICT', o.oprrest::regproc, 'JOIN', o.oprjoin::regproc,
+                         CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END)
+          FROM pg_operator o JOIN ns ON o.oprnamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
+         UNION ALL
+        SELECT 'operator class ' || ns.name || '.' || quote_ident(o.opcname) || ' USING ' || quote_ident(am.amname),
+               concat_ws(' ', CASE WHEN o.opcdefault THEN 'DEFAULT' END,
+                         'FOR TYPE', format_type(o.opcintype, NULL),
+                         'STORAGE ' || format_type(nullif(o.opckeytype, 0), NULL),
+                         'FAMILY', f.opfnamespace::regnamespace, f.opfname,
+                         (SELECT string_agg(format('OPERATOR %s %s', p.amopstrategy, p.amopopr::regoperator), ', '
+                                            ORDER BY p.amopstrategy, p.amopopr::regoperator::text COLLATE "C")
+                            FROM pg_amop p WHERE p.amopfamily = f.oid),
+                         (SELECT string_agg(format('FUNCTION %s %s', p.amprocnum, p.amproc::regprocedure), ', '
+                                            ORDER BY p.amprocnum, p.amproc::regprocedure::text COLLATE "C")
+                            FROM pg_amproc p WHERE p.amprocfamily = f.oid))
+          FROM pg_opclass o
+          JOIN ns ON o.opcnamespace = ns.oid
+          JOIN pg_am am ON am.oid = o.opcmethod
+          JOIN pg_opfamily f ON f.oid = o.opcfamily
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_opclass'::regclass AND m.objid = o.oid)
+         UNION ALL
+        SELECT 'collation ' || ns.name || '.' || quote_ident(c.collname),
+               concat_ws(' ', 'PROVIDER', c.collprovider, 'COLLATE ' || c.collcollate, 'CTYPE ' || c.collctype,
+                         'LOCALE ' || coalesce(j ->> 'colllocale', j ->> 'colliculocale'),
+                         'RULES ' || (j ->> 'collicurules'),
+                         CASE WHEN c.collisdeterministic THEN NULL ELSE 'NOT DETERMINISTIC' END)
+          FROM pg_collation c JOIN ns ON c.collnamespace = ns.oid, to_jsonb(c) j
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_collation'::regclass AND m.objid = c.oid)
+         UNION ALL
+        SELECT 'text search configuration ' || ns.name || '.' || quote_ident(c.cfgname),
+               'PARSER ' || (SELECT p.prsnamespace::regnamespace::text || '.' || quote_ident(p.prsname)
+                               FROM pg_ts_parser p WHERE p.oid = c.cfgparser)
+               || coalesce(' MAPPING ' || (SELECT string_agg(format('%s %s', m.maptokentype, m.mapdict::regdictionary), ', '
+                                                             ORDER BY m.maptokentype, m.mapseqno)
+                                             FROM pg_ts_config_map m WHERE m.mapcfg = c.oid), '')
+          FROM pg_ts_config c JOIN ns ON c.cfgnamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_ts_config'::regclass AND m.objid = c.oid)
+         UNION ALL
+        SELECT 'text search dictionary ' || ns.name || '.' || quote_ident(d.dictname),
+               concat_ws(' ', 'TEMPLATE', (SELECT t.tmplnamespace::regnamespace::text || '.' || quote_ident(t.tmplname)
+                                             FROM pg_ts_template t WHERE t.oid = d.dicttemplate),
+                         'OPTIONS (' || d.dictinitoption || ')')
+          FROM pg_ts_dict d JOIN ns ON d.dictnamespace = ns.oid
+         WHERE NOT EXISTS (SELECT FROM member m
+                            WHERE m.classid = 'pg_ts_dict'::regclass AND m.objid = d.oid)
+         UNION ALL
+        -- privileges, where they are not the server's default
+        SELECT 'grants on ' || g.kind || ' ' || g.name, g.granted
+          FROM (SELECT CASE rel.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                                        WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, rel.name,
+                       safeguard.acl_text(rel.relacl, CASE rel.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END,
+                                          rel.relowner) AS granted,
+                       '(owner): ALL' AS by_default
+                  FROM rel
+                 WHERE rel.relacl IS NOT NULL AND rel.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+                 UNION ALL
+                SELECT 'column', rel.name || '.' || quote_ident(a.attname),
+                       safeguard.acl_text(a.attacl, 'c', rel.relowner), 'none'
+                  FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
+                 WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+                 UNION ALL
+                SELECT 'function', proc.name, safeguard.acl_text(proc.proacl, 'f', proc.proowner),
+                       '(owner): ALL; PUBLIC: ALL'
+                  FROM proc
+                 WHERE proc.proacl IS NOT NULL
+                 UNION ALL
+                SELECT 'type', typ.name, safeguard.acl_text(typ.typacl, 'T', typ.typowner),
+                       '(owner): ALL; PUBLIC: ALL'
+                  FROM typ
+                 WHERE typ.typacl IS NOT NULL) g
+         WHERE g.granted <> g.by_default
+    )
+    SELECT f.object, f.definition,
+           encode(sha256(convert_to(f.definition,
+                                    CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)),
+                  'hex')
+      FROM found f
+     WHERE f.definition IS NOT NULL
+     ORDER BY f.object COLLATE "C", f.definition COLLATE "C"
+$$;
+COMMENT ON FUNCTION safeguard.schema_objects(name) IS 'what a schema consists of, in the form that schema_fingerprint and schema_diff compare';
+
+CREATE FUNCTION safeguard.schema_fingerprint(schema name DEFAULT 'public')
+RETURNS text
+LANGUAGE sql VOLATILE COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT encode(sha256(convert_to(coalesce(string_agg(o.object || E'\t' || o.hash, E'\n'
+                                                        ORDER BY o.object COLLATE "C", o.hash COLLATE "C"), ''),
+                                    CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)),
+                  'hex')
+      FROM safeguard.schema_objects(schema) o
+$$;
+COMMENT ON FUNCTION safeguard.schema_fingerprint(name) IS 'equal where two schemas are';
+
+CREATE FUNCTION safeguard.schema_diff(
+    objects jsonb,
+    schema name DEFAULT 'public',
+    OUT object text,
+    OUT difference text,
+    OUT here text,
+    OUT there text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE COST 100000
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+    SELECT coalesce(h.object, t.object),
+           CASE WHEN h.object IS NULL THEN 'missing' WHEN t.object IS NULL THEN 'extra' ELSE 'different' END,
+           h.definition, t.definition
+      FROM safeguard.schema_objects(schema) h
+      FULL JOIN jsonb_to_recordset(safeguard.valid_objects(objects)) t (object text, definition text, hash text)
+           ON t.object = h.object
+     WHERE h.hash IS DISTINCT FROM t.hash
+     ORDER BY coalesce(h.object, t.object) COLLATE "C"
+$$;
+COMMENT ON FUNCTION safeguard.schema_diff(jsonb, name) IS 'what another database has and this one has not (missing), only this one has (extra), or both have and differs; takes jsonb_agg() of the other one''s schema_objects';
+
+-- Settings of other roles do not concern this session.
+CREATE FUNCTION safeguard.unenforced_keys(
+    schema name DEFAULT 'public',
+    OUT object text,
+    OUT problem text,
+    OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE COST 10000
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+    WITH RECURSIVE
+    con AS (
+        SELECT c.oid AS root, c.oid
+          FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid
+         WHERE c.contype = 'f' AND c.conparentid = 0 AND r.relnamespace = safeguard.schema_id(schema)
+         UNION ALL
+        SELECT con.root, c.oid
+          FROM con JOIN pg_constraint c ON c.conparentid = con.oid
+    ),
+    unfired AS (
+        SELECT con.root, t.tgrelid::regclass::text AS relation
+          FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
+         WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
+         GROUP BY con.root, t.tgrelid
+    ),
+    problems (object, problem, hint) AS (
+        SELECT 'session_replication_role',
+               'session_replication_role is "replica" in this session: no foreign key is checked.',
+               'SET session_replication_role = origin;'
+         WHERE current_setting('session_replication_role') = 'replica'
+         UNION ALL
+        SELECT s.object, format('session_replication_role is "replica" for %s: no foreign key is checked.', s.object),
+               format('ALTER %s RESET session_replication_role;', s.object)
+          FROM (SELECT CASE WHEN d.setrole = 0 AND d.setdatabase = 0 THEN 'ROLE ALL'
+                            WHEN d.setrole = 0 THEN format('DATABASE %I', current_database())
+                            WHEN d.setdatabase = 0 THEN format('ROLE %I', pg_get_userbyid(d.setrole))
+                            ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(d.setrole), current_database())
+                       END AS object
+                  FROM pg_db_role_setting d
+                 WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                   AND d.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user),
+                                     (SELECT oid FROM pg_roles WHERE rolname = current_user))
+                   AND EXISTS (SELECT FROM unnest(d.setconfig) s
+                                WHERE lower(s) = 'session_replication_role=replica')) s
+         UNION ALL
+        SELECT format('constraint %I on %s', c.conname, c.conrelid::regclass),
+               format('Foreign key %I of %s is %s.', c.conname, c.conrelid::regclass,
+                      CASE to_jsonb(c) ->> 'conenforced' WHEN 'false' THEN 'NOT ENFORCED' ELSE 'NOT VALID' END),
+               CASE to_jsonb(c) ->> 'conenforced'
+                    WHEN 'false' THEN format('ALTER TABLE %s ALTER CONSTRAINT %I ENFORCED;', c.conrelid::regclass, c.conname)
+                    ELSE format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', c.conrelid::regclass, c.conname) END
+          FROM pg_constraint c
+         WHERE c.oid IN (SELECT root FROM con) AND NOT c.convalidated
+         UNION ALL
+        SELECT format('constraint %I on %s', c.conname, c.conrelid::regclass),
+               format('Triggers of foreign key %I of %s are disabled on %s.', c.conname, c.conrelid::regclass, u.relation),
+               format('ALTER TABLE %s ENABLE TRIGGER ALL;', u.relation)
+          FROM unfired u JOIN pg_constraint c ON c.oid = u.root
+    )
+    SELECT p.object, p.problem, p.hint
+      FROM problems p
+     ORDER BY p.object <> 'session_replication_role', p.object COLLATE "C", p.problem COLLATE "C"
+$$;
+COMMENT ON FUNCTION safeguard.unenforced_keys(name) IS 'why foreign keys of a schema are not enforced, and what mends it';
+
+CREATE FUNCTION safeguard.assert_schema(
+    fingerprint text DEFAULT NULL,
+    version text DEFAULT NULL,
+    schema name DEFAULT 'public')
+RETURNS void
+LANGUAGE C VOLATILE COST 100000
+AS 'MODULE_PATHNAME', 'sg_assert_schema';
+COMMENT ON FUNCTION safeguard.assert_schema(text, text, name) IS 'raises an error unless there are tables, foreign keys are enforced, and the schema is the expected one';
+
+--
 -- Review
 --
 
