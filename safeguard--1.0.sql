@@ -270,6 +270,27 @@ AS 'MODULE_PATHNAME', 'sg_suggest_keys';
 COMMENT ON FUNCTION safeguard.suggest_keys(regclass, int) IS 'the smallest sets of columns that are unique in the rows of a table';
 
 --
+-- Schema
+--
+
+CREATE FUNCTION safeguard.orphans(
+    relation regclass,
+    constraint_name name,
+    max_rows int DEFAULT 100,
+    OUT key jsonb,
+    OUT rows bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 1000000 ROWS 100
+AS 'MODULE_PATHNAME', 'sg_orphans';
+COMMENT ON FUNCTION safeguard.orphans(regclass, name, int) IS 'values of a foreign key that the referenced table does not have, and how many rows have each';
+
+CREATE FUNCTION safeguard.sequence_position(sequence regclass)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_sequence_position';
+COMMENT ON FUNCTION safeguard.sequence_position(regclass) IS 'the last value of a sequence, if there is one and the role may read it';
+
+--
 -- Review
 --
 
