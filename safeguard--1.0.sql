@@ -322,7 +322,7 @@ BEGIN ATOMIC
            AND NOT EXISTS (SELECT FROM pg_depend d
                             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')),
     tabs AS MATERIALIZED (
-        SELECT r.*, coalesce(format('%I.%I', rn.nspname, rc.relname), r.name) AS root
+        SELECT r.*, coalesce(quote_ident(rn.nspname) || '.' || quote_ident(rc.relname), r.name) AS root
           FROM rels r
           LEFT JOIN pg_class rc ON r.part AND rc.oid = pg_partition_root(r.oid)
           LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
@@ -614,14 +614,14 @@ BEGIN ATOMIC
           CROSS JOIN unnest(d.setconfig) c(item)
           CROSS JOIN LATERAL (
               SELECT CASE WHEN d.setrole = 0 AND d.setdatabase = 0 THEN 'all roles'
-                          WHEN d.setrole = 0 THEN format('database %I', db.datname)
-                          WHEN d.setdatabase = 0 THEN format('role %I', r.rolname)
-                          ELSE format('role %I in database %I', r.rolname, db.datname) END AS object,
+                          WHEN d.setrole = 0 THEN 'database ' || quote_ident(db.datname)
+                          WHEN d.setdatabase = 0 THEN 'role ' || quote_ident(r.rolname)
+                          ELSE concat('role ', quote_ident(r.rolname), ' in database ', quote_ident(db.datname)) END AS object,
                      CASE WHEN d.setrole = 0 AND d.setdatabase = 0 THEN 'ROLE ALL'
-                          WHEN d.setrole = 0 THEN format('DATABASE %I', db.datname)
-                          WHEN d.setdatabase = 0 THEN format('ROLE %I', r.rolname)
-                          ELSE format('ROLE %I IN DATABASE %I', r.rolname, db.datname) END AS command) s
-         WHERE c.item = 'session_replication_role=replica'
+                          WHEN d.setrole = 0 THEN 'DATABASE ' || quote_ident(db.datname)
+                          WHEN d.setdatabase = 0 THEN 'ROLE ' || quote_ident(r.rolname)
+                          ELSE concat('ROLE ', quote_ident(r.rolname), ' IN DATABASE ', quote_ident(db.datname)) END AS command) s
+         WHERE c.item = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
            AND (d.setdatabase = 0 OR db.datname = current_database())
         UNION ALL
         SELECT 'error', CASE s.source WHEN 'session' THEN 'this session' ELSE 'server' END, 'session_replication_role is replica',
@@ -641,7 +641,9 @@ BEGIN ATOMIC
         UNION ALL
         SELECT 'info', f.object, 'not examined',
                format('Role "%s" may not read all rows of both tables, so orphans are not looked for.', current_user),
-               format('GRANT SELECT ON %s, %s TO %I;', f.name, f.parent, current_user), f.part
+               CASE WHEN row_security_active(f.conrelid) OR row_security_active(f.confrelid)
+                    THEN 'Row security may hide rows: ask as the owner of the tables or as a role with BYPASSRLS.'
+                    ELSE format('GRANT SELECT ON %s, %s TO %I;', f.name, f.parent, current_user) END, f.part
           FROM fks f
          WHERE schema_report.deep AND f.conparentid = 0
            AND NOT EXISTS (SELECT FROM readable_fks r WHERE r.oid = f.oid))
