@@ -328,7 +328,7 @@ BEGIN ATOMIC
           LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
          WHERE r.relkind IN ('r', 'p')),
     keys AS MATERIALIZED (
-        SELECT i.indexrelid, i.indrelid, i.indisprimary, i.indimmediate, i.indnullsnotdistinct, k.attnums,
+        SELECT i.indexrelid, i.indrelid, t.name, i.indisprimary, i.indnullsnotdistinct, k.attnums,
                c.names, c.cols, c.nullable, con.conname,
                NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) o(oid) JOIN pg_opclass oc ON oc.oid = o.oid
                             WHERE NOT oc.opcdefault)
@@ -367,29 +367,45 @@ BEGIN ATOMIC
                                 FROM unnest(con.conkey) WITH ORDINALITY u(attnum, ord)
                                 JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = u.attnum) c
          WHERE con.contype = 'f'),
-    readable_fks AS MATERIALIZED (
-        SELECT f.*
-          FROM fks f
-         WHERE schema_report.deep AND f.conparentid = 0
-           AND (to_jsonb((SELECT c FROM pg_constraint c WHERE c.oid = f.oid)) ->> 'conperiod') IS DISTINCT FROM 'true'
+    deep_fks AS MATERIALIZED (
+        SELECT f.*,
+               (to_jsonb((SELECT c FROM pg_constraint c WHERE c.oid = f.oid)) ->> 'conperiod') IS DISTINCT FROM 'true'
            AND has_schema_privilege((SELECT c.relnamespace FROM pg_class c WHERE c.oid = f.confrelid), 'USAGE')
            AND NOT EXISTS (SELECT FROM unnest(f.conkey) u(attnum)
                             WHERE NOT has_column_privilege(f.conrelid, u.attnum, 'SELECT'))
            AND NOT EXISTS (SELECT FROM unnest(f.confkey) u(attnum)
                             WHERE NOT has_column_privilege(f.confrelid, u.attnum, 'SELECT'))
-           AND NOT row_security_active(f.conrelid) AND NOT row_security_active(f.confrelid)),
+           AND NOT row_security_active(f.conrelid) AND NOT row_security_active(f.confrelid) AS readable
+          FROM fks f
+         WHERE schema_report.deep AND f.conparentid = 0),
+    readable_fks AS MATERIALIZED (
+        SELECT f.* FROM deep_fks f WHERE f.readable),
     key_columns AS MATERIALIZED (
-        SELECT DISTINCT k.indrelid, t.name, u.name AS column_name
-          FROM keys k JOIN tabs t ON t.oid = k.indrelid CROSS JOIN unnest(k.names) u(name)
+        SELECT DISTINCT k.indrelid, k.name, u.name AS column_name
+          FROM keys k CROSS JOIN unnest(k.names) u(name)
          WHERE schema_report.deep AND k.readable AND cardinality(k.names) > 1),
-    cols AS MATERIALIZED (
-        SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, ty.typcategory, ty.typname,
-               a.attidentity <> '' OR coalesce(pg_get_expr(ad.adbin, ad.adrelid) ~ '(nextval|gen_random_uuid|uuid_generate_v\d\w*|uuidv\d)\(', false) AS surrogate
+    -- columns that are sums, and those that may tell whose
+    sums AS MATERIALIZED (
+        SELECT t.oid, t.name, t.relname,
+               string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                   FILTER (WHERE a.attnotnull
+                             AND (ty.typname = 'date'
+                                  OR ty.typcategory IN ('N', 'S', 'E', 'U', 'I', 'B')
+                                     AND ty.typname NOT IN ('numeric', 'float4', 'float8', 'json', 'jsonb', 'bytea', 'xml', 'money')
+                                     AND lower(a.attname) !~ '(^|_)(count|counter|total|sum|hits|occurrences|n)(_|$)'
+                                     AND NOT (a.attidentity <> '' OR coalesce(d.generated, false)))) AS list,
+               array_agg(a.attnum) FILTER (WHERE a.attidentity <> '' OR d.generated) AS surrogates
           FROM tabs t
           JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
           JOIN pg_type ty ON ty.oid = a.atttypid
-          LEFT JOIN pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum
-         WHERE NOT t.part),
+          LEFT JOIN LATERAL (SELECT pg_get_expr(ad.adbin, ad.adrelid) ~ '(nextval|gen_random_uuid|uuid_generate_v\d\w*|uuidv\d)\(' AS generated
+                               FROM pg_attrdef ad
+                              WHERE a.atthasdef AND ad.adrelid = a.attrelid AND ad.adnum = a.attnum) d ON true
+         WHERE NOT t.part
+         GROUP BY t.oid, t.name, t.relname
+        HAVING bool_or(lower(a.attname) ~ '(^|_)(count|counter|total|sum|hits|occurrences)(_|$)' AND ty.typcategory = 'N')
+           AND (bool_or(lower(a.attname) ~ '^last_(seen|updated|occurred)')
+                OR lower(t.relname) ~ '(^|_)(summary|summaries|totals|counts|counters|statistics|stats|rollup|rollups|aggregates)(_|$)')),
     -- the last word of a table's name, and its singular
     words AS MATERIALIZED (
         SELECT t.oid, t.name, t.relname, t.relnamespace, v.word, v.whole
@@ -455,10 +471,18 @@ BEGIN ATOMIC
                     THEN format('ALTER TABLE %s ADD PRIMARY KEY (id);', t.name)
                     ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', t.name) END, false
           FROM tabs t
-          LEFT JOIN LATERAL (SELECT k.cols FROM keys k
-                              WHERE k.indrelid = t.oid AND NOT k.nullable AND k.indimmediate
-                              ORDER BY cardinality(k.names), k.cols LIMIT 1) k ON true
-          LEFT JOIN cols id ON id.attrelid = t.oid AND id.attname = 'id'
+          LEFT JOIN LATERAL (
+              SELECT c.cols
+                FROM pg_index i
+                CROSS JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.ord) AS cols,
+                                           bool_and(a.attnotnull) AS notnull
+                                      FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY u(attnum, ord)
+                                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum) c
+               WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                 AND i.indpred IS NULL AND i.indexprs IS NULL AND c.notnull
+               ORDER BY i.indnkeyatts, c.cols
+               LIMIT 1) k ON true
+          LEFT JOIN pg_attribute id ON id.attrelid = t.oid AND id.attname = 'id' AND NOT id.attisdropped
          WHERE NOT t.part
            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
         UNION ALL
@@ -469,14 +493,14 @@ BEGIN ATOMIC
                CASE WHEN coalesce(k.null_rows, 0) = 0
                     THEN format('ALTER TABLE %s %s;', k.name,
                                 (SELECT string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
-                                   FROM cols a WHERE a.attrelid = k.indrelid AND a.attnum = ANY (k.attnums) AND NOT a.attnotnull))
+                                   FROM pg_attribute a WHERE a.attrelid = k.indrelid AND a.attnum = ANY (k.attnums) AND NOT a.attnotnull))
                     WHEN k.conname IS NOT NULL
                     THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s);', k.name, k.conname, k.conname, k.cols)
                     ELSE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT;', k.name, k.cols) END, false
-          FROM (SELECT k.*, t.name, c.relname,
+          FROM (SELECT k.*, c.relname,
                        CASE WHEN schema_report.deep AND k.readable
                             THEN (SELECT x.null_rows FROM safeguard.check_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
-                  FROM keys k JOIN tabs t ON t.oid = k.indrelid JOIN pg_class c ON c.oid = k.indexrelid
+                  FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
                  WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary) k
         UNION ALL
         SELECT 'info', format('%s.%I', k.name, k.column_name), 'near-constant key column',
@@ -491,9 +515,9 @@ BEGIN ATOMIC
                format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname), false
           FROM (SELECT DISTINCT w.name, c.attname
                   FROM words w
-                  JOIN cols c ON c.attrelid = w.oid AND lower(c.attname) IN (w.word || '_id', w.word || '_uuid', w.word || '_guid', w.word || 'id', w.word || '_key')
-                 WHERE c.typcategory IN ('N', 'S', 'U')
-                   AND NOT EXISTS (SELECT FROM pg_index i
+                  JOIN pg_attribute c ON c.attrelid = w.oid AND c.attnum > 0 AND lower(c.attname) IN (w.word || '_id', w.word || '_uuid', w.word || '_guid', w.word || 'id', w.word || '_key')
+                  JOIN pg_type ty ON ty.oid = c.atttypid AND ty.typcategory IN ('N', 'S', 'U')
+                 WHERE NOT EXISTS (SELECT FROM pg_index i
                                     WHERE i.indrelid = w.oid AND i.indisunique
                                       AND c.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
                    AND NOT EXISTS (SELECT FROM pg_constraint f
@@ -505,25 +529,14 @@ BEGIN ATOMIC
                                                                            regexp_replace(w.word, 'y$', 'ies'))))) w
         UNION ALL
         SELECT 'warning', t.name, 'missing unique key',
-               format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', c.list),
-               format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, c.list), false
-          FROM tabs t
-          CROSS JOIN LATERAL (
-              SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum)
-                         FILTER (WHERE c.attnotnull AND NOT c.surrogate AND c.typcategory IN ('N', 'S', 'E', 'U', 'I', 'B')
-                                   AND c.typname NOT IN ('numeric', 'float4', 'float8', 'json', 'jsonb', 'bytea', 'xml', 'money')
-                                   AND lower(c.attname) !~ '(^|_)(count|counter|total|sum|hits|occurrences|n)(_|$)'
-                                   OR c.attnotnull AND c.typname = 'date') AS list,
-                     bool_or(lower(c.attname) ~ '(^|_)(count|counter|total|sum|hits|occurrences)(_|$)' AND c.typcategory = 'N') AS counts,
-                     bool_or(lower(c.attname) ~ '^last_(seen|updated|occurred)') AS seen
-                FROM cols c WHERE c.attrelid = t.oid) c
-         WHERE NOT t.part AND c.counts AND c.list IS NOT NULL
-           AND (c.seen OR lower(t.relname) ~ '(^|_)(summary|summaries|totals|counts|counters|statistics|stats|rollup|rollups|aggregates)(_|$)')
-           AND EXISTS (SELECT FROM keys k WHERE k.indrelid = t.oid)
+               format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', t.list),
+               format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list), false
+          FROM sums t
+         WHERE t.list IS NOT NULL
+           AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique)
            AND NOT EXISTS (SELECT FROM pg_index i
                             WHERE i.indrelid = t.oid AND (i.indisunique OR i.indisexclusion)
-                              AND NOT (i.indnkeyatts = 1 AND EXISTS (SELECT FROM cols s
-                                                                      WHERE s.attrelid = t.oid AND s.attnum = i.indkey[0] AND s.surrogate)))
+                              AND NOT (i.indnkeyatts = 1 AND coalesce(i.indkey[0] = ANY (t.surrogates), false)))
         UNION ALL
         SELECT CASE WHEN i.indisunique OR i.indisexclusion THEN 'error' ELSE 'warning' END,
                CASE WHEN t.part THEN t.root ELSE format('%I on %s', c.relname, t.name) END, 'invalid index',
@@ -570,10 +583,9 @@ BEGIN ATOMIC
           FROM pg_trigger tg
           JOIN pg_constraint con ON con.oid = tg.tgconstraint
           JOIN tabs t ON t.oid = tg.tgrelid
-          JOIN LATERAL (SELECT coalesce((SELECT x.root FROM tabs x WHERE x.oid = con.conrelid),
-                                        (SELECT format('%I.%I', n.nspname, c.relname)
-                                           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                                          WHERE c.oid = con.conrelid))) ct(root) ON true
+          JOIN LATERAL (SELECT format('%I.%I', n.nspname, c.relname)
+                          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE c.oid = coalesce(pg_partition_root(con.conrelid)::oid, con.conrelid)) ct(root) ON true
          WHERE tg.tgisinternal AND tg.tgenabled IN ('D', 'R')
         UNION ALL
         SELECT 'warning', format('%I on %s', tg.tgname, t.root), 'trigger disabled',
@@ -644,9 +656,8 @@ BEGIN ATOMIC
                CASE WHEN row_security_active(f.conrelid) OR row_security_active(f.confrelid)
                     THEN 'Row security may hide rows: ask as the owner of the tables or as a role with BYPASSRLS.'
                     ELSE format('GRANT SELECT ON %s, %s TO %I;', f.name, f.parent, current_user) END, f.part
-          FROM fks f
-         WHERE schema_report.deep AND f.conparentid = 0
-           AND NOT EXISTS (SELECT FROM readable_fks r WHERE r.oid = f.oid))
+          FROM deep_fks f
+         WHERE NOT f.readable)
     SELECT f.severity, f.object, f.problem,
            concat(min(f.detail COLLATE "C"), CASE WHEN count(*) > 1 THEN format(' (%s in all)', count(*)) END),
            array_to_string((array_agg(DISTINCT f.hint COLLATE "C"))[1:10], ' ')
