@@ -842,6 +842,401 @@ LANGUAGE C VOLATILE COST 100000
 AS 'MODULE_PATHNAME', 'sg_assert_schema';
 COMMENT ON FUNCTION safeguard.assert_schema(text, text, name) IS 'raises an error unless there are tables, foreign keys are enforced, and the schema is the expected one';
 
+CREATE FUNCTION safeguard.orphans(
+    relation regclass,
+    constraint_name name,
+    max_rows int DEFAULT 100,
+    OUT key jsonb,
+    OUT rows bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 1000000 ROWS 100
+AS 'MODULE_PATHNAME', 'sg_orphans';
+COMMENT ON FUNCTION safeguard.orphans(regclass, name, int) IS 'values of a foreign key that the referenced table does not have, and how many rows have each';
+
+CREATE FUNCTION safeguard.sequence_position(sequence regclass)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_sequence_position';
+COMMENT ON FUNCTION safeguard.sequence_position(regclass) IS 'the last value of a sequence, if there is one and the role may read it';
+
+-- What of a schema may lose or corrupt data.  Without deep it reads catalogs
+-- only.  A row of a partition stands under its root, with how many there are.
+CREATE FUNCTION safeguard.schema_report(
+    schema name DEFAULT NULL,
+    deep bool DEFAULT false,
+    OUT severity text,
+    OUT object text,
+    OUT problem text,
+    OUT detail text,
+    OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE COST 1000000
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH asked AS MATERIALIZED (
+        -- quoted, it raises the server's error for an unknown schema
+        SELECT CASE WHEN schema_report.schema IS NOT NULL
+                    THEN quote_ident(schema_report.schema)::regnamespace::oid END AS oid),
+    schemas AS MATERIALIZED (
+        SELECT n.oid, n.nspname
+          FROM pg_namespace n, asked
+         WHERE (asked.oid IS NULL OR n.oid = asked.oid)
+           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+           AND has_schema_privilege(n.oid, 'USAGE')),
+    rels AS MATERIALIZED (
+        SELECT c.oid, c.relname, c.relkind, c.relispartition AS part, c.reloftype, c.reltuples,
+               format('%I.%I', s.nspname, c.relname) AS name, c.relnamespace, c.relpersistence
+          FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+           AND NOT EXISTS (SELECT FROM pg_depend d
+                            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')),
+    tabs AS MATERIALIZED (
+        SELECT r.*, coalesce(quote_ident(rn.nspname) || '.' || quote_ident(rc.relname), r.name) AS root
+          FROM rels r
+          LEFT JOIN pg_class rc ON r.part AND rc.oid = pg_partition_root(r.oid)
+          LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
+         WHERE r.relkind IN ('r', 'p')),
+    keys AS MATERIALIZED (
+        SELECT i.indexrelid, i.indrelid, t.name, i.indisprimary, i.indnullsnotdistinct, k.attnums,
+               c.names, c.cols, c.nullable, con.conname,
+               NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) o(oid) JOIN pg_opclass oc ON oc.oid = o.oid
+                            WHERE NOT oc.opcdefault)
+               AND NOT EXISTS (SELECT FROM unnest(k.attnums) u(attnum)
+                                WHERE NOT has_column_privilege(i.indrelid, u.attnum, 'SELECT'))
+               AND NOT row_security_active(i.indrelid) AS readable
+          FROM pg_index i
+          JOIN tabs t ON t.oid = i.indrelid AND NOT t.part
+          CROSS JOIN LATERAL (SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] AS attnums) k
+          CROSS JOIN LATERAL (SELECT array_agg(a.attname ORDER BY u.ord) AS names,
+                                     string_agg(quote_ident(a.attname), ', ' ORDER BY u.ord) AS cols,
+                                     bool_or(NOT a.attnotnull) AS nullable
+                                FROM unnest(k.attnums) WITH ORDINALITY u(attnum, ord)
+                                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum) c
+          LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
+                                         AND con.contype IN ('p', 'u')
+         WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL),
+    cons AS MATERIALIZED (
+        SELECT con.oid, con.conname, con.contype, con.convalidated, con.condeferrable, con.conrelid, con.confrelid,
+               con.conkey, con.confkey, con.conindid, con.conparentid, con.conislocal, con.coninhcount,
+               t.name, t.root, t.part, t.reltuples, t.relkind,
+               format('%I on %s', con.conname, t.root) AS object,
+               -- 18 has constraints that are declared, but not enforced
+               coalesce((to_jsonb(con) ->> 'conenforced')::bool, true) AS enforced
+          FROM pg_constraint con
+          JOIN tabs t ON t.oid = con.conrelid
+          LEFT JOIN pg_constraint whole ON whole.oid = con.conparentid
+               -- what a foreign key makes for each partition of the table it references
+         WHERE whole.conrelid IS DISTINCT FROM con.conrelid),
+    fks AS MATERIALIZED (
+        SELECT con.*, c.cols, format('%I.%I', rn.nspname, rc.relname) AS parent
+          FROM cons con
+          JOIN pg_class rc ON rc.oid = con.confrelid
+          JOIN pg_namespace rn ON rn.oid = rc.relnamespace
+          CROSS JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.ord) AS cols
+                                FROM unnest(con.conkey) WITH ORDINALITY u(attnum, ord)
+                                JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = u.attnum) c
+         WHERE con.contype = 'f'),
+    deep_fks AS MATERIALIZED (
+        SELECT f.*,
+               (to_jsonb((SELECT c FROM pg_constraint c WHERE c.oid = f.oid)) ->> 'conperiod') IS DISTINCT FROM 'true'
+           AND has_schema_privilege((SELECT c.relnamespace FROM pg_class c WHERE c.oid = f.confrelid), 'USAGE')
+           AND NOT EXISTS (SELECT FROM unnest(f.conkey) u(attnum)
+                            WHERE NOT has_column_privilege(f.conrelid, u.attnum, 'SELECT'))
+           AND NOT EXISTS (SELECT FROM unnest(f.confkey) u(attnum)
+                            WHERE NOT has_column_privilege(f.confrelid, u.attnum, 'SELECT'))
+           AND NOT row_security_active(f.conrelid) AND NOT row_security_active(f.confrelid) AS readable
+          FROM fks f
+         WHERE schema_report.deep AND f.conparentid = 0),
+    readable_fks AS MATERIALIZED (
+        SELECT f.* FROM deep_fks f WHERE f.readable),
+    key_columns AS MATERIALIZED (
+        SELECT DISTINCT k.indrelid, k.name, u.name AS column_name
+          FROM keys k CROSS JOIN unnest(k.names) u(name)
+         WHERE schema_report.deep AND k.readable AND cardinality(k.names) > 1),
+    -- columns that are sums, and those that may tell whose
+    sums AS MATERIALIZED (
+        SELECT t.oid, t.name, t.relname,
+               string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                   FILTER (WHERE a.attnotnull
+                             AND (ty.typname = 'date'
+                                  OR ty.typcategory IN ('N', 'S', 'E', 'U', 'I', 'B')
+                                     AND ty.typname NOT IN ('numeric', 'float4', 'float8', 'json', 'jsonb', 'bytea', 'xml', 'money')
+                                     AND lower(a.attname) !~ '(^|_)(count|counter|total|sum|hits|occurrences|n)(_|$)'
+                                     AND NOT (a.attidentity <> '' OR coalesce(d.generated, false)))) AS list,
+               array_agg(a.attnum) FILTER (WHERE a.attidentity <> '' OR d.generated) AS surrogates
+          FROM tabs t
+          JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+          JOIN pg_type ty ON ty.oid = a.atttypid
+          LEFT JOIN LATERAL (SELECT pg_get_expr(ad.adbin, ad.adrelid) ~ '(nextval|gen_random_uuid|uuid_generate_v\d\w*|uuidv\d)\(' AS generated
+                               FROM pg_attrdef ad
+                              WHERE a.atthasdef AND ad.adrelid = a.attrelid AND ad.adnum = a.attnum) d ON true
+         WHERE NOT t.part
+         GROUP BY t.oid, t.name, t.relname
+        HAVING bool_or(lower(a.attname) ~ '(^|_)(count|counter|total|sum|hits|occurrences)(_|$)' AND ty.typcategory = 'N')
+           AND (bool_or(lower(a.attname) ~ '^last_(seen|updated|occurred)')
+                OR lower(t.relname) ~ '(^|_)(summary|summaries|totals|counts|counters|statistics|stats|rollup|rollups|aggregates)(_|$)')),
+    -- the last word of a table's name, and its singular
+    words AS MATERIALIZED (
+        SELECT t.oid, t.name, t.relname, t.relnamespace, v.word, v.whole
+          FROM tabs t
+          CROSS JOIN LATERAL (SELECT lower(t.relname) AS lower, regexp_replace(lower(t.relname), '^.*_', '') AS last) l
+          CROSS JOIN LATERAL (
+              SELECT DISTINCT ON (w.word) w.word, w.whole
+                FROM (SELECT l.lower, true UNION ALL SELECT l.last, false
+                      UNION ALL SELECT regexp_replace(l.lower, 'ies$', 'y'), true UNION ALL SELECT regexp_replace(l.last, 'ies$', 'y'), false
+                      UNION ALL SELECT regexp_replace(l.lower, 'es$', ''), true UNION ALL SELECT regexp_replace(l.last, 'es$', ''), false
+                      UNION ALL SELECT regexp_replace(l.lower, 's$', ''), true UNION ALL SELECT regexp_replace(l.last, 's$', ''), false) w(word, whole)
+               WHERE w.word <> ''
+               ORDER BY w.word, w.whole DESC) v
+         WHERE NOT t.part),
+    seqs AS MATERIALIZED (
+        SELECT s.name, q.seqincrement, q.seqstart, o.tab, o.col, o.type_max, o.type_min,
+               least(q.seqmax, o.type_max) AS last_possible, greatest(q.seqmin, o.type_min) AS first_possible,
+               safeguard.sequence_position(s.oid) AS position
+          FROM rels s
+          JOIN pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
+          LEFT JOIN LATERAL (
+              SELECT format('%I.%I', n.nspname, c.relname) AS tab, a.attname AS col,
+                     CASE b.typ WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END::bigint AS type_max,
+                     CASE b.typ WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648 END::bigint AS type_min
+                FROM (SELECT d.refobjid AS relid, d.refobjsubid AS attnum
+                        FROM pg_depend d
+                       WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
+                         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+                      UNION
+                      SELECT ad.adrelid, ad.adnum
+                        FROM pg_depend d JOIN pg_attrdef ad ON ad.oid = d.objid
+                       WHERE d.classid = 'pg_attrdef'::regclass
+                         AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid) x
+                JOIN pg_attribute a ON a.attrelid = x.relid AND a.attnum = x.attnum
+                JOIN pg_class c ON c.oid = x.relid
+                JOIN pg_namespace n ON n.oid = c.relnamespace
+                JOIN pg_type ty ON ty.oid = a.atttypid
+                CROSS JOIN LATERAL (SELECT coalesce(nullif(ty.typbasetype, 0), ty.oid) AS typ) b
+               ORDER BY 3 NULLS LAST, 1, 2
+               LIMIT 1) o ON true
+         WHERE s.relkind = 'S'),
+    near AS MATERIALIZED (
+        SELECT s.*, CASE WHEN s.seqincrement > 0
+                         THEN (s.position::numeric - greatest(s.first_possible, 0)) / nullif(s.last_possible::numeric - greatest(s.first_possible, 0), 0)
+                         ELSE (least(s.last_possible, 0) - s.position::numeric) / nullif(least(s.last_possible, 0)::numeric - s.first_possible, 0)
+                    END AS used
+          FROM seqs s
+         WHERE s.position IS NOT NULL),
+    found(severity, object, problem, detail, hint, part) AS (
+        SELECT 'info', quote_ident(schema_report.schema), 'not examined',
+               format('Role "%s" may not use the schema, so nothing is told about it.', current_user),
+               format('GRANT USAGE ON SCHEMA %I TO %I;', schema_report.schema, current_user), false
+          FROM asked
+         WHERE NOT has_schema_privilege(asked.oid, 'USAGE')
+        UNION ALL
+        SELECT CASE WHEN k.cols IS NULL THEN 'warning' ELSE 'info' END, t.name, 'no primary key',
+               CASE WHEN k.cols IS NULL THEN 'Nothing tells one row from another: rows can come in twice, no upsert and no foreign key can name one, and logical replication cannot update them.'
+                    ELSE format('The unique key (%s) could be it; logical replication and tools look for a primary key.', k.cols) END,
+               CASE WHEN k.cols IS NOT NULL THEN format('ALTER TABLE %s ADD PRIMARY KEY (%s);', t.name, k.cols)
+                    WHEN id.attname IS NULL AND t.relkind = 'r' AND t.reloftype = 0
+                    THEN format('ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;', t.name)
+                    WHEN t.relkind = 'r' AND t.reloftype = 0
+                    THEN format('ALTER TABLE %s ADD PRIMARY KEY (id);', t.name)
+                    ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', t.name) END, false
+          FROM tabs t
+          LEFT JOIN LATERAL (
+              SELECT c.cols
+                FROM pg_index i
+                CROSS JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.ord) AS cols,
+                                           bool_and(a.attnotnull) AS notnull
+                                      FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY u(attnum, ord)
+                                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum) c
+               WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                 AND i.indpred IS NULL AND i.indexprs IS NULL AND c.notnull
+               ORDER BY i.indnkeyatts, c.cols
+               LIMIT 1) k ON true
+          LEFT JOIN pg_attribute id ON id.attrelid = t.oid AND id.attname = 'id' AND NOT id.attisdropped
+         WHERE NOT t.part
+           AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
+        UNION ALL
+        SELECT CASE WHEN k.null_rows > 0 THEN 'warning' ELSE 'info' END, format('%s on %s', quote_ident(k.relname), k.name),
+               'nullable key column',
+               concat(format('Rows with a NULL in (%s) conflict with nothing, so that the same row can come in any number of times.', k.cols),
+                      CASE WHEN k.null_rows > 0 THEN format(' There are %s.', k.null_rows) END),
+               CASE WHEN coalesce(k.null_rows, 0) = 0
+                    THEN format('ALTER TABLE %s %s;', k.name,
+                                (SELECT string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
+                                   FROM pg_attribute a WHERE a.attrelid = k.indrelid AND a.attnum = ANY (k.attnums) AND NOT a.attnotnull))
+                    WHEN k.conname IS NOT NULL
+                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s);', k.name, k.conname, k.conname, k.cols)
+                    ELSE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT;', k.name, k.cols) END, false
+          FROM (SELECT k.*, c.relname,
+                       CASE WHEN schema_report.deep AND k.readable
+                            THEN (SELECT x.null_rows FROM safeguard.check_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
+                  FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
+                 WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary) k
+        UNION ALL
+        SELECT 'info', format('%s.%I', k.name, k.column_name), 'near-constant key column',
+               format('%s of %s rows have the same value (%s): the column hardly tells rows apart, and the rest of the key may be the identity.',
+                      x.sample -> 0 ->> 'rows', x.rows, x.sample -> 0 -> 'key' ->> k.column_name),
+               format('SELECT * FROM safeguard.suggest_keys(%L);', k.name), false
+          FROM key_columns k CROSS JOIN LATERAL safeguard.check_key(k.indrelid, k.column_name) x
+         WHERE x.rows >= 100 AND (x.sample -> 0 ->> 'rows')::bigint >= 0.99 * x.rows
+        UNION ALL
+        SELECT 'warning', format('%s.%I', w.name, w.attname), 'missing unique key',
+               'By its name the column identifies a row, but no key has it: an upsert on another key replaces rows that are not the same. safeguard.check_key tells whether the data agrees.',
+               format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname), false
+          FROM (SELECT DISTINCT w.name, c.attname
+                  FROM words w
+                  JOIN pg_attribute c ON c.attrelid = w.oid AND c.attnum > 0 AND lower(c.attname) IN (w.word || '_id', w.word || '_uuid', w.word || '_guid', w.word || 'id', w.word || '_key')
+                  JOIN pg_type ty ON ty.oid = c.atttypid AND ty.typcategory IN ('N', 'S', 'U')
+                 WHERE NOT EXISTS (SELECT FROM pg_index i
+                                    WHERE i.indrelid = w.oid AND i.indisunique
+                                      AND c.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+                   AND NOT EXISTS (SELECT FROM pg_constraint f
+                                    WHERE f.conrelid = w.oid AND f.contype IN ('f', 'x') AND c.attnum = ANY (f.conkey))
+                   -- user_roles.role_id refers to roles, with or without a foreign key
+                   AND (w.whole OR NOT EXISTS (SELECT FROM pg_class o
+                                                WHERE o.relnamespace = w.relnamespace AND o.oid <> w.oid
+                                                  AND lower(o.relname) IN (w.word, w.word || 's', w.word || 'es',
+                                                                           regexp_replace(w.word, 'y$', 'ies'))))) w
+        UNION ALL
+        SELECT 'warning', t.name, 'missing unique key',
+               format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', t.list),
+               format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list), false
+          FROM sums t
+         WHERE t.list IS NOT NULL
+           AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique)
+           AND NOT EXISTS (SELECT FROM pg_index i
+                            WHERE i.indrelid = t.oid AND (i.indisunique OR i.indisexclusion)
+                              AND NOT (i.indnkeyatts = 1 AND coalesce(i.indkey[0] = ANY (t.surrogates), false)))
+        UNION ALL
+        SELECT CASE WHEN i.indisunique OR i.indisexclusion THEN 'error' ELSE 'warning' END,
+               CASE WHEN t.part THEN t.root ELSE format('%I on %s', c.relname, t.name) END, 'invalid index',
+               format('Index %I is not used by queries%s; it is what a failed CREATE INDEX CONCURRENTLY leaves.', c.relname,
+                      CASE WHEN i.indisunique THEN ', and its uniqueness need not hold' ELSE '' END),
+               CASE WHEN t.relkind = 'p'
+                    THEN format('DROP INDEX %I.%I; %s;', n.nspname, c.relname, regexp_replace(pg_get_indexdef(c.oid), ' ON ONLY ', ' ON '))
+                    WHEN c.relname ~ '_cc(new|old)\d*$' THEN format('DROP INDEX CONCURRENTLY %I.%I;', n.nspname, c.relname)
+                    ELSE format('REINDEX INDEX %s%I.%I;', CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, n.nspname, c.relname) END,
+               t.part
+          FROM pg_index i
+          JOIN tabs t ON t.oid = i.indrelid
+          JOIN pg_class c ON c.oid = i.indexrelid
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE NOT (i.indisvalid AND i.indisready)
+           -- one that is being built becomes valid
+           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
+        UNION ALL
+        SELECT CASE con.contype WHEN 'f' THEN 'error' ELSE 'warning' END, con.object, 'constraint not validated',
+               'New rows are checked, those from before the constraint never were.',
+               format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', con.name, con.conname), con.part
+          FROM cons con
+         WHERE NOT con.convalidated AND con.enforced AND con.conparentid = 0 AND (con.conislocal OR con.coninhcount = 0)
+        UNION ALL
+        SELECT 'error', con.object, 'constraint not enforced',
+               'It is declared NOT ENFORCED: rows that break it come in without a word.',
+               CASE con.contype
+                    WHEN 'f' THEN format('ALTER TABLE %s ALTER CONSTRAINT %I ENFORCED;', con.name, con.conname)
+                    ELSE format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', con.name, con.conname, con.conname,
+                                regexp_replace(pg_get_constraintdef(con.oid), ' NOT ENFORCED$', '')) END, con.part
+          FROM cons con
+         WHERE NOT con.enforced AND con.conparentid = 0 AND (con.conislocal OR con.coninhcount = 0)
+        UNION ALL
+        SELECT 'info', con.object, 'deferrable key',
+               'ON CONFLICT cannot use a deferrable key as its arbiter, and no foreign key can reference it.',
+               format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', con.name, con.conname, con.conname,
+                      regexp_replace(pg_get_constraintdef(con.oid), ' DEFERRABLE( INITIALLY DEFERRED)?$', '')), con.part
+          FROM cons con
+         WHERE con.contype IN ('p', 'u', 'x') AND con.condeferrable AND con.conparentid = 0
+        UNION ALL
+        SELECT 'error', format('%I on %s', con.conname, ct.root), 'constraint disabled',
+               format('A trigger of the constraint on table %s is disabled: rows that break it come in without a word.', t.root),
+               format('ALTER TABLE %s ENABLE TRIGGER %I;', t.name, tg.tgname), true
+          FROM pg_trigger tg
+          JOIN pg_constraint con ON con.oid = tg.tgconstraint
+          JOIN tabs t ON t.oid = tg.tgrelid
+          JOIN LATERAL (SELECT format('%I.%I', n.nspname, c.relname)
+                          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE c.oid = coalesce(pg_partition_root(con.conrelid)::oid, con.conrelid)) ct(root) ON true
+         WHERE tg.tgisinternal AND tg.tgenabled IN ('D', 'R')
+        UNION ALL
+        SELECT 'warning', format('%I on %s', tg.tgname, t.root), 'trigger disabled',
+               CASE tg.tgenabled WHEN 'D' THEN 'The trigger does not fire.'
+                                 ELSE 'The trigger fires only where session_replication_role is replica.' END,
+               format('ALTER TABLE %s ENABLE TRIGGER %I;', t.name, tg.tgname), t.part
+          FROM pg_trigger tg JOIN tabs t ON t.oid = tg.tgrelid
+         WHERE NOT tg.tgisinternal AND tg.tgenabled IN ('D', 'R')
+        UNION ALL
+        SELECT CASE WHEN f.reltuples >= 10000 THEN 'warning' ELSE 'info' END, f.object, 'foreign key without index',
+               format('Each DELETE and each change of a key in %s reads all of %s for (%s), with its rows locked.', f.parent, f.root, f.cols),
+               CASE WHEN f.part THEN format('CREATE INDEX ON %s (%s);', f.root, f.cols)
+                    ELSE format('CREATE INDEX CONCURRENTLY ON %s (%s);', f.name, f.cols) END, f.part
+          FROM fks f
+         WHERE f.relkind = 'r'
+           AND NOT EXISTS (
+               SELECT FROM pg_index i
+                WHERE i.indrelid = f.conrelid AND i.indisvalid
+                  AND i.indnkeyatts >= cardinality(f.conkey)
+                  AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey
+                  AND (i.indpred IS NULL
+                       OR pg_get_expr(i.indpred, i.indrelid) = format('(%s IS NOT NULL)', f.cols)))
+        UNION ALL
+        SELECT CASE WHEN s.used >= 0.95 THEN 'error' ELSE 'warning' END, s.name, 'sequence near its end',
+               format('%s%% of its values are used%s: after the last one every INSERT fails.', trunc(100 * s.used, 1),
+                      CASE WHEN s.tab IS NOT NULL THEN format(', as column %s.%I can hold them', s.tab, s.col) END),
+               concat(CASE WHEN s.type_max IS NOT NULL THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE bigint; ', s.tab, s.col) END,
+                      format('ALTER SEQUENCE %s AS bigint %s;', s.name, CASE WHEN s.seqincrement > 0 THEN 'NO MAXVALUE' ELSE 'NO MINVALUE' END)), false
+          FROM near s
+         WHERE s.used >= 0.8
+        UNION ALL
+        SELECT 'error', s.object, 'session_replication_role is replica',
+               'Sessions with this setting check no foreign key and fire no ordinary trigger.',
+               format('ALTER %s RESET session_replication_role;', s.command), false
+          FROM pg_db_role_setting d
+          LEFT JOIN pg_database db ON db.oid = d.setdatabase
+          LEFT JOIN pg_roles r ON r.oid = d.setrole
+          CROSS JOIN unnest(d.setconfig) c(item)
+          CROSS JOIN LATERAL (
+              SELECT CASE WHEN d.setrole = 0 AND d.setdatabase = 0 THEN 'all roles'
+                          WHEN d.setrole = 0 THEN 'database ' || quote_ident(db.datname)
+                          WHEN d.setdatabase = 0 THEN 'role ' || quote_ident(r.rolname)
+                          ELSE concat('role ', quote_ident(r.rolname), ' in database ', quote_ident(db.datname)) END AS object,
+                     CASE WHEN d.setrole = 0 AND d.setdatabase = 0 THEN 'ROLE ALL'
+                          WHEN d.setrole = 0 THEN 'DATABASE ' || quote_ident(db.datname)
+                          WHEN d.setdatabase = 0 THEN 'ROLE ' || quote_ident(r.rolname)
+                          ELSE concat('ROLE ', quote_ident(r.rolname), ' IN DATABASE ', quote_ident(db.datname)) END AS command) s
+         WHERE c.item = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
+           AND (d.setdatabase = 0 OR db.datname = current_database())
+        UNION ALL
+        SELECT 'error', CASE s.source WHEN 'session' THEN 'this session' ELSE 'server' END, 'session_replication_role is replica',
+               'Sessions with this setting check no foreign key and fire no ordinary trigger.',
+               CASE s.source WHEN 'session' THEN 'RESET session_replication_role;' ELSE 'ALTER SYSTEM RESET session_replication_role;' END, false
+          FROM pg_settings s
+         WHERE s.name = 'session_replication_role' AND s.setting = 'replica'
+           AND s.source IN ('session', 'configuration file', 'command line', 'environment variable')
+        UNION ALL
+        SELECT 'error', f.object, 'orphaned rows',
+               format('Rows of (%s) have no parent in %s, for example %s.', f.cols, f.parent, o.sample),
+               format('SELECT * FROM safeguard.orphans(%L, %L);', f.name, f.conname), f.part
+          FROM readable_fks f
+          CROSS JOIN LATERAL (SELECT string_agg(format('%s (%s %s)', x.key, x.rows, CASE x.rows WHEN 1 THEN 'row' ELSE 'rows' END), ', ' ORDER BY x.rows DESC, x.key) AS sample
+                                FROM safeguard.orphans(f.conrelid, f.conname, 3) x) o
+         WHERE o.sample IS NOT NULL
+        UNION ALL
+        SELECT 'info', f.object, 'not examined',
+               format('Role "%s" may not read all rows of both tables, so orphans are not looked for.', current_user),
+               CASE WHEN row_security_active(f.conrelid) OR row_security_active(f.confrelid)
+                    THEN 'Row security may hide rows: ask as the owner of the tables or as a role with BYPASSRLS.'
+                    ELSE format('GRANT SELECT ON %s, %s TO %I;', f.name, f.parent, current_user) END, f.part
+          FROM deep_fks f
+         WHERE NOT f.readable)
+    SELECT f.severity, f.object, f.problem,
+           concat(min(f.detail COLLATE "C"), CASE WHEN count(*) > 1 THEN format(' (%s in all)', count(*)) END),
+           array_to_string((array_agg(DISTINCT f.hint COLLATE "C"))[1:10], ' ')
+      FROM found f
+     GROUP BY f.severity, f.object, f.problem, CASE WHEN NOT f.part THEN f.detail END, CASE WHEN NOT f.part THEN f.hint END
+     ORDER BY array_position(ARRAY['error', 'warning', 'info'], f.severity), f.object COLLATE "C", f.problem COLLATE "C",
+              min(f.detail COLLATE "C");
+END;
+COMMENT ON FUNCTION safeguard.schema_report(name, bool) IS 'what of a schema may lose or corrupt data: keys, constraints, triggers, indexes and sequences; with deep, orphaned rows and key columns, too';
+
 --
 -- Review
 --

@@ -271,12 +271,14 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #endif
 
 /*
- * 18 has constraints that are declared, but not enforced.
+ * 18 has constraints that are declared, but not enforced, and keys over periods.
  */
 #if PG_VERSION_NUM < 180000
 #define sg_constraint_is_enforced(form) true
+#define sg_constraint_is_temporal(form) false
 #else
 #define sg_constraint_is_enforced(form) ((form)->conenforced)
+#define sg_constraint_is_temporal(form) ((form)->conperiod)
 #endif
 
 /*
