@@ -74,6 +74,9 @@ sg_review_function(SgReview *review, Oid function, Oid relation)
 	List	   *relations = list_make1_oid(relation);
 	ListCell   *lc;
 
+	/* it may have been dropped since it was listed */
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+		return;
 	review->function = function;
 	review->statement = 0;
 	review->bypassed = false;

@@ -63,8 +63,15 @@ skip_blanks(const char *text, int offset)
 static void
 open_sql_text(SgBody *body, HeapTuple tuple)
 {
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 	ListCell   *lc;
 
+	/* its types are those of a call; the validator leaves it, too */
+	for (int i = 0; i < proc->pronargs; i++)
+	{
+		if (IsPolymorphicType(proc->proargtypes.values[i]))
+			return;
+	}
 	body->parse_info = prepare_sql_fn_parse_info(tuple, NULL, InvalidOid);
 	foreach(lc, pg_parse_query(body->source))
 	{

@@ -63,13 +63,27 @@ stands_at(const char *source, const char *text)
 	return true;
 }
 
-/* Byte of the body at which the text of a statement begins, or -1. */
+/* Byte at which the text of a statement begins, from "start" on, or -1. */
 static int
-find_text(const char *source, int line, const char *text)
+search_text(const char *source, int start, const char *text)
 {
-	const char *start = source;
+	for (const char *p = source + start; *p != '\0'; p++)
+	{
+		if (((p - source) & 0xFFF) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (stands_at(p, text))
+			return p - source;
+	}
+	return -1;
+}
 
-	for (int i = 1; i < line; i++)
+/* Byte at which a line begins, counted from a byte of another line before. */
+static int
+start_of_line(const char *source, int from, int lines)
+{
+	const char *start = source + from;
+
+	while (lines-- > 0)
 	{
 		const char *end = strchr(start, '\n');
 
@@ -77,12 +91,44 @@ find_text(const char *source, int line, const char *text)
 			break;
 		start = end + 1;
 	}
-	for (; *start != '\0'; start++)
+	return start - source;
+}
+
+/*
+ * Byte of the body at which the text of a statement begins, or -1.  Statements
+ * come in the order of the text, so it is looked for behind the one before;
+ * only what does not stand there is looked for from its line.
+ */
+static int
+find_text(SgBody *body, int line, const char *text)
+{
+	int			found = -1;
+	int			start = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	if (body->found_line > 0 && line >= body->found_line)
 	{
-		if (stands_at(start, text))
-			return start - source;
+		start = start_of_line(body->source, body->found_end,
+							  line - body->found_line);
+		found = search_text(body->source, start, text);
 	}
-	return -1;
+	if (found < 0)
+	{
+		start = start_of_line(body->source, 0, line - 1);
+		found = search_text(body->source, start, text);
+	}
+	if (found >= 0)
+	{
+		/* it may begin on a later line than its PL/pgSQL statement */
+		body->found_line = line;
+		for (int i = start; i < found; i++)
+		{
+			if (body->source[i] == '\n')
+				body->found_line++;
+		}
+		body->found_end = found + 1;
+	}
+	return found;
 }
 
 static void
@@ -96,7 +142,7 @@ add_statement(SgBody *body, PLpgSQL_expr *expr, int line)
 	stmt->text = expr->query;
 	stmt->expr = expr;
 	stmt->line = line;
-	stmt->offset = find_text(body->source, line, expr->query);
+	stmt->offset = find_text(body, line, expr->query);
 	body->statements = lappend(body->statements, stmt);
 }
 
@@ -112,7 +158,7 @@ add_dynamic(SgBody *body, PLpgSQL_expr *expr, int line)
 	stmt->dynamic = true;
 	stmt->text = expr->query;
 	stmt->line = line;
-	stmt->offset = find_text(body->source, line, expr->query);
+	stmt->offset = find_text(body, line, expr->query);
 	body->statements = lappend(body->statements, stmt);
 }
 

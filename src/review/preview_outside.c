@@ -76,8 +76,10 @@ static const Outside outside[] = {
 	{NULL, "dblink_get_result"},
 	{NULL, "dblink_open"},
 	{NULL, "dblink_send_query"},
+	{NULL, "heap_force_*"},
 	{NULL, "pg_background_launch"},
 	{NULL, "pg_file_*"},
+	{NULL, "pg_truncate_visibility_map"},
 	{NULL, "pg_stat_statements_reset"}
 };
 

@@ -152,6 +152,8 @@ typedef struct SgBody
 								 * cursors as they are declared come first */
 	void	   *parse_info;		/* language sql: names of the arguments */
 	void	   *compiled;		/* PL/pgSQL: its PLpgSQL_function */
+	int			found_line;		/* of the last statement found in source, 0: none */
+	int			found_end;		/* byte behind it */
 } SgBody;
 
 /* ---------------- functions.c ---------------- */

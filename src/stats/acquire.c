@@ -273,7 +273,8 @@ is_timeout(const ErrorData *edata)
 		case ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT:
 		case ERRCODE_IDLE_SESSION_TIMEOUT:
 		case SQLSTATE_TRANSACTION_TIMEOUT:
-			return true;
+			/* anybody may raise an ERROR with this SQLSTATE */
+			return edata->elevel == FATAL;
 		default:
 			return false;
 	}
@@ -295,8 +296,12 @@ sg_pool_log(const ErrorData *edata)
 			count_refusal(refusal_of(edata));
 		return;
 	}
-	/* against statements, which are counted where queries are tracked */
-	if (edata->elevel == ERROR && sg_track_queries != SG_TRACK_OFF)
+	/*
+	 * Against statements, which are counted where queries are tracked, but
+	 * for those that a failed block refuses.
+	 */
+	if (edata->elevel == ERROR && sg_track_queries != SG_TRACK_OFF &&
+		edata->sqlerrcode != ERRCODE_IN_FAILED_SQL_TRANSACTION)
 		sg_count_error();
 	if (is_timeout(edata))
 		sg_count_timeout();

@@ -106,6 +106,7 @@ sg_violation_note(const ErrorData *edata)
 void
 sg_violation_callback(void *arg)
 {
+	static MemoryContext work = NULL;
 	MemoryContext caller;
 	ErrorData  *edata;
 
@@ -113,13 +114,19 @@ sg_violation_callback(void *arg)
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 		return;
 
-	/* the only way to its fields; they are few and short */
-	caller = MemoryContextSwitchTo(TopMemoryContext);
+	/*
+	 * A copy is the only way to its fields; they are few and short.  Not all
+	 * of them would be freed by FreeErrorData.
+	 */
+	if (work == NULL)
+		work = AllocSetContextCreate(TopMemoryContext, "safeguard violation",
+									 ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(work);
 	edata = CopyErrorData();
 	MemoryContextSwitchTo(caller);
 	if (edata->elevel >= ERROR)
 		sg_violation_note(edata);
-	FreeErrorData(edata);
+	MemoryContextReset(work);
 }
 
 /* ---------------- counting ---------------- */
