@@ -332,14 +332,21 @@ keep_text(char *text)
 static SgChanged *
 make_changed(const SgHit *hit)
 {
-	SgChanged  *changed = MemoryContextAlloc(sg_rehearsal->context,
-											 sizeof(SgChanged));
+	SgChanged  *changed = MemoryContextAllocZero(sg_rehearsal->context,
+												 sizeof(SgChanged));
 
 	changed->kind = hit->kind;
 	changed->operation = hit->operation;
 	changed->relid = hit->relid;
 	changed->name = keep_text(hit->name);
 	changed->rows = hit->countable ? hit->rows : -1;
+
+	/*
+	 * Keys are seen before a trigger, a condition of MERGE or DO NOTHING may
+	 * pass a row over: then it is not known whose they were.
+	 */
+	if (hit->countable && hit->source != hit->rows)
+		return changed;
 	changed->scope = keep_text(sg_hit_scope(hit));
 	changed->sample = keep_text(sg_hit_sample(hit));
 	return changed;

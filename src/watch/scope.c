@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 
@@ -33,6 +34,33 @@ is_number(const char *str)
 	return *str >= '0' && *str <= '9' && strlen(str) < SG_WATCHED_VALUE;
 }
 
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * The text of a value whose type's output may look at settings: as pg_dump
+ * sets them.  An error puts them back, as the end of its transaction does.
+ */
+static char *
+settled_text(Oid output, Datum value)
+{
+	int			level = NewGUCNestLevel();
+	char	   *text;
+
+	set_local("datestyle", "ISO, YMD");
+	set_local("timezone", "UTC");
+	set_local("intervalstyle", "postgres");
+	set_local("extra_float_digits", "1");
+	set_local("bytea_output", "hex");
+	text = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(true, level);
+	return text;
+}
+
 static char *
 value_text(Datum value, Oid typid)
 {
@@ -43,7 +71,19 @@ value_text(Datum value, Oid typid)
 	if (typid == DATEOID || typid == TIMESTAMPOID || typid == TIMESTAMPTZOID)
 		return JsonEncodeDateTime(palloc(MAXDATELEN + 1), value, typid, &utc);
 	getTypeOutputInfo(typid, &output, &varlena);
-	return OidOutputFunctionCall(output, value);
+	switch (typid)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case UUIDOID:
+			return OidOutputFunctionCall(output, value);
+		default:
+			return settled_text(output, value);
+	}
 }
 
 static void
