@@ -227,6 +227,33 @@ is(figures_of('PREPARE r AS SELECT $2 / (id - $1) FROM t WHERE id = $3', 'sum(ca
 is(figures_of('PREPARE s AS INSERT INTO c VALUES ($1, $2)', 'sum(calls), sum(errors)'),
 	'1|1', 'so is one at its commit');
 
+# its text is gone when its commit fails
+reset_figures();
+{
+	my $long = 'y' x 34_000_000;	# memory that is given back at once
+	my $client = client();
+	$client->query('PREPARE u AS INSERT INTO c VALUES ($1, 5000)');
+	$client->query("PREPARE w AS INSERT INTO c (t, id) VALUES (5000, \$1) /* $long */");
+	like($client->query('EXECUTE u(9)')->{error}{M}, qr/violates foreign key/,
+		'at the commit of EXECUTE, which was counted');
+	$client->query(q{SET safeguard.track_queries = 'slow'});
+	like($client->query('EXECUTE w(9)')->{error}{M}, qr/violates foreign key/,
+		'and when it was not');
+	$client->query('RESET safeguard.track_queries');
+	$client->prepare('x', 'INSERT INTO c SELECT $1, 5000 FROM t WHERE id = 1');
+	my $nine = pack('n n N a n', 0, 1, 1, '9', 0);
+	$client->say(B => "p\0x\0$nine")->say(E => "p\0" . pack('N', 0))->say(B => "q\0x\0$nine");
+	like($client->say(C => "Sx\0")->say(S => '')->answer->{error}{M}, qr/violates foreign key/,
+		'at Sync, when what was bound is no longer prepared');
+	is($client->query('SELECT 1')->{error}, undef, 'the server is there');
+	$client->disconnect;
+}
+is($node->safe_psql('postgres',
+		q{SELECT string_agg(format('%s %s', coalesce(query, '-'), errors), '|' ORDER BY query, errors)
+		    FROM safeguard.query_stats WHERE errors > 0}),
+	'INSERT INTO c SELECT $1, $2 FROM t WHERE id = $3 1|PREPARE u AS INSERT INTO c VALUES ($1, $2) 1|- 1',
+	'each error has the right text or none');
+
 # what fails inside is an error of what the client has sent, and of its role
 reset_figures();
 $node->safe_psql(

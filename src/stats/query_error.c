@@ -64,6 +64,18 @@ note_unseen(int sqlstate)
 }
 
 /*
+ * The text of what is known may be gone, with its portal or its prepared
+ * statement.  Only an identifier helps, and only where the call was counted
+ * with its text.
+ */
+static bool
+known_without_text(SgQueryCall *call)
+{
+	call->source.text = NULL;
+	return call->source.queryid != 0 && sg_track_queries != SG_TRACK_SLOW;
+}
+
+/*
  * The last statement seen has ended: what fails is the next one of the
  * message, or the commit of this one.
  */
@@ -73,12 +85,14 @@ note_after(int end)
 	SgQueryCall *call = &failure.call;
 
 	call->known = true;
+
+	/* Sync commits */
 	if (debug_query_string == NULL)
-	{
-		/* Sync commits; the text is gone, and only an identifier helps */
-		call->source.text = NULL;
-		return call->source.queryid != 0 && sg_track_queries != SG_TRACK_SLOW;
-	}
+		return known_without_text(call);
+
+	/* EXECUTE, FETCH, and COMMIT by the extended protocol */
+	if (call->source.text != debug_query_string && !known_without_text(call))
+		call->source.queryid = 0;	/* an error of no text, not a text of none */
 	if (end >= 0 && end < PG_INT32_MAX)
 	{
 		failure.next = end;
@@ -107,7 +121,10 @@ note_failure(int sqlstate)
 			return note_unseen(sqlstate);
 		case SG_QUERY_PREPARING:
 			failure.call.elapsed = since_message();
-			return true;
+
+			/* Sync commits after Bind: Close may have dropped the text */
+			return debug_query_string != NULL ||
+				known_without_text(&failure.call);
 		case SG_QUERY_RUNNING:
 			return true;
 		case SG_QUERY_DONE:
@@ -191,6 +208,8 @@ count_failure(void)
 	SgQueryCall *call = &failure.call;
 
 	find_statement();
+	if (call->source.text == NULL)
+		call->seek = false;
 	if (call->now == 0)
 		call->now = sg_nanoseconds();
 	call->slow = !call->known && sg_query_is_slow(call->elapsed);

@@ -95,7 +95,7 @@ sg_rules_view(PG_FUNCTION_ARGS)
 
 /*
  * A stored text as a Datum, or NULL for an empty one.  It may come from a
- * database of another encoding; what cannot be trusted to be valid here is
+ * database of another encoding, or from a file; what is not valid here is
  * replaced, since one row must not make the view fail.
  */
 Datum
@@ -109,7 +109,8 @@ sg_text_column(const char *stored, int encoding, bool *isnull)
 		return (Datum) 0;
 	}
 	str = pstrdup(stored);
-	if (encoding != GetDatabaseEncoding())
+	if (encoding != GetDatabaseEncoding() ||
+		!pg_verify_mbstr(encoding, str, (int) strlen(str), true))
 	{
 		for (char *p = str; *p != '\0'; p++)
 		{
