@@ -92,13 +92,14 @@ put_text(Datum *value, bool *isnull, const char *text, int encoding)
 	*value = sg_text_column(text == NULL ? "" : text, encoding, isnull);
 }
 
-/* A name that this database has read from a shared catalog. */
+/*
+ * A name from a shared catalog, where each database writes in its encoding:
+ * it need not be valid in this one.
+ */
 static void
 put_name(Datum *value, bool *isnull, char *name)
 {
-	*isnull = name == NULL;
-	if (name != NULL)
-		*value = CStringGetTextDatum(name);
+	put_text(value, isnull, name, GetDatabaseEncoding());
 }
 
 static void
