@@ -314,6 +314,8 @@ sg_object_access_hook(ObjectAccessType access, Oid classId, Oid objectId,
 	/* these two are asked all the time, and tell nothing */
 	if (access == OAT_FUNCTION_EXECUTE || access == OAT_NAMESPACE_SEARCH)
 	{
+		if (unlikely(sg_reviewing > 0) && access == OAT_FUNCTION_EXECUTE)
+			sg_veto_function(objectId);
 		if (unlikely(prev_object_access_hook != NULL))
 			(*prev_object_access_hook) (access, classId, objectId, subId, arg);
 		if (unlikely(sg_rehearsal != NULL) && access == OAT_FUNCTION_EXECUTE)

@@ -376,6 +376,11 @@ extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
+/* review/veto.c */
+extern int	sg_reviewing;
+extern void sg_veto_function(Oid function);
+extern bool sg_calls_others(Node *node, void *context);
+
 extern void sg_object_access(ObjectAccessType access, Oid classId,
 							 Oid objectId, int subId, void *arg);
 

@@ -33,6 +33,7 @@
 
 #include "catalog/catalog.h"
 #include "compat.h"
+#include "safeguard.h"
 
 /* "column IS NOT NULL", as a list of one condition */
 static List *
@@ -78,8 +79,10 @@ checks_forbid_null(Relation rel, Form_pg_attribute attr)
 
 		if (!sg_check_is_enforced(&constr->check[i]))
 			continue;
-		expr = eval_const_expressions(NULL,
-									  stringToNode(constr->check[i].ccbin));
+		expr = stringToNode(constr->check[i].ccbin);
+		/* a review executes nobody's functions */
+		if (sg_reviewing == 0 || !sg_calls_others(expr, NULL))
+			expr = eval_const_expressions(NULL, expr);
 		expr = (Node *) canonicalize_qual((Expr *) expr, true);
 		conditions = list_concat(conditions, make_ands_implicit((Expr *) expr));
 	}

@@ -234,6 +234,12 @@ put_failure(SgBodyReview *br, const ErrorData *edata)
 	if (br->lenient)
 		return;
 	row = sg_review_error_row("analyze", edata, stmt->text, br->review->hint);
+	if (sg_is_veto(edata))
+	{
+		row->level = sg_level_name(SG_LEVEL_RECORD);
+		row->message = psprintf("statement was not judged: %s", row->message);
+		row->hint = NULL;
+	}
 	put(br, row);
 }
 
@@ -250,14 +256,14 @@ review_statement(SgBodyReview *br)
 		return;
 	}
 	br->rows = NIL;
-	edata = sg_contained(examine, br);
-	if (edata != NULL)
-		put_failure(br, edata);
-	else
+	edata = sg_contained_review(examine, br);
+	if (edata == NULL || sg_is_veto(edata))
 	{
 		foreach(lc, br->rows)
 			put(br, lfirst(lc));
 	}
+	if (edata != NULL)
+		put_failure(br, edata);
 }
 
 /* ---------------- bodies ---------------- */
@@ -296,7 +302,7 @@ put_unreadable(SgBodyReview *br, ErrorData *edata)
 void
 sg_review_body(SgBodyReview *br, bool numbered)
 {
-	ErrorData  *edata = sg_contained(open_body, br);
+	ErrorData  *edata = sg_contained_review(open_body, br);
 	ListCell   *lc;
 
 	if (edata != NULL)

@@ -273,7 +273,7 @@ put_failure(Check *check, const Examination *exam, ErrorData *edata)
 		ReThrowError(edata);
 	row = sg_review_error_row("analyze", edata, check->review.text,
 							  check->review.hint);
-	if (exam->analyzed)
+	if (exam->analyzed || sg_is_veto(edata))
 	{
 		/* the statement is right, and a rule has failed: enforcing goes on */
 		row->level = sg_level_name(SG_LEVEL_RECORD);
@@ -302,7 +302,7 @@ check_statement(Check *check, SgScriptStatement *stmt)
 		return;
 	}
 
-	edata = sg_contained(examine, &exam);
+	edata = sg_contained_review(examine, &exam);
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
 	if (edata != NULL)

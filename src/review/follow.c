@@ -288,7 +288,7 @@ sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len,
 	MemoryContext caller;
 	ListCell   *lc;
 
-	*error = sg_contained(sg_try_utility, &review);
+	*error = sg_contained_review(sg_try_utility, &review);
 	foreach(lc, review.findings)
 	{
 		const SgFinding *finding = lfirst(lc);

@@ -137,7 +137,7 @@ find_in_upserts(Query *query, const char *text)
 
 	if (!has_upsert(query))
 		return NIL;
-	(void) sg_contained(try_upserts, &trial);
+	(void) sg_contained_review(try_upserts, &trial);
 	return trial.findings;
 }
 

@@ -436,7 +436,7 @@ compile_inline(char *source)
 	*var = &plugin;
 	PG_TRY();
 	{
-		edata = sg_contained(run_inline_handler, source);
+		edata = sg_contained_review(run_inline_handler, source);
 	}
 	PG_FINALLY();
 	{

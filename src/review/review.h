@@ -46,6 +46,11 @@ extern bool sg_script_parse(const char *sql, SgScriptStatement *stmt);
 
 extern ErrorData *sg_contained(void (*work) (void *arg), void *arg);
 
+/* ---------------- veto.c ---------------- */
+
+extern ErrorData *sg_contained_review(void (*work) (void *arg), void *arg);
+extern bool sg_is_veto(const ErrorData *edata);
+
 /* ---------------- report.c ---------------- */
 
 /* What is told of a statement. */

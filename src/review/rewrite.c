@@ -17,7 +17,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
@@ -49,6 +48,7 @@
 
 #include "compat.h"
 #include "review/trial.h"
+#include "safeguard.h"
 
 /*
  * The type of a column definition.  Returns false if it is not there: the
@@ -121,21 +121,6 @@ fills_rows(ColumnDef *def)
 
 /* ---------------- ALTER COLUMN TYPE ---------------- */
 
-static bool
-is_not_the_servers(Oid funcid, void *context)
-{
-	return funcid >= FirstNormalObjectId;
-}
-
-static bool
-calls_others(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_not_the_servers, NULL) ||
-		expression_tree_walker(node, calls_others, context);
-}
-
 /*
  * Is the value of the column, as it is stored, the value of the expression?
  */
@@ -199,7 +184,7 @@ new_value(Relation rel, ColumnDef *def, AttrNumber attnum, Oid type,
 	if (expr == NULL)
 		return NULL;
 	assign_expr_collations(pstate, expr);
-	if (!calls_others(expr, NULL))
+	if (!sg_calls_others(expr, NULL))
 		expr = (Node *) expression_planner((Expr *) expr);
 	return expr;
 }
