@@ -41,6 +41,11 @@ SELECT statement, rule, level, message FROM safeguard.check_function('f_check()'
 SELECT statement, rule, level, message FROM safeguard.check_function('f_plpgsql()');
 SELECT function, statement, rule, level, message FROM safeguard.check_functions() WHERE function::text LIKE 'f\_%';
 
+-- nor does the guard, where the server itself would not
+\c -
+SET search_path = nothing, public;
+EXPLAIN (COSTS OFF) INSERT INTO by_check VALUES (1, 2) ON CONFLICT (a) DO NOTHING;
+
 -- after it, and in a preview, functions run again
 SELECT calm();
 SELECT count(*) >= 0 AS runs FROM safeguard.preview('SELECT calm()');

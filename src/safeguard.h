@@ -364,6 +364,16 @@ extern char *sg_normalize(const char *text, int location, int len);
 extern bool sg_next_statement(const char *text, int from, int *location,
 							  int *len);
 
+/* ---------------- review/veto.c ---------------- */
+
+extern int	sg_reviewing;
+extern void sg_veto_function(Oid function);
+
+/* ---------------- query/calls.c ---------------- */
+
+extern bool sg_is_made_function(Oid funcid, void *context);
+extern bool sg_calls_others(Node *node, void *context);
+
 /* ---------------- utility.c ---------------- */
 
 extern bool sg_utility_wants(const Node *stmt);
@@ -376,11 +386,6 @@ extern void sg_utility_judge(SgUtility *utility);
 extern void sg_utility_done(SgUtility *utility);
 extern void sg_utility_end(SgUtility *utility);
 extern bool sg_utility_is_explain(void);
-/* review/veto.c */
-extern int	sg_reviewing;
-extern void sg_veto_function(Oid function);
-extern bool sg_calls_others(Node *node, void *context);
-
 extern void sg_object_access(ObjectAccessType access, Oid classId,
 							 Oid objectId, int subId, void *arg);
 

@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
@@ -24,12 +23,6 @@
 #include "safeguard.h"
 
 /* ---------------- planning ---------------- */
-
-static bool
-is_not_the_servers(Oid funcid, void *context)
-{
-	return funcid >= FirstNormalObjectId;
-}
 
 /* Does the planner evaluate it if its arguments are constants? */
 static bool
@@ -64,7 +57,7 @@ without_calls(Node *node, void *context)
 		return (Node *) result;
 	}
 	if (is_evaluated(node) &&
-		check_functions_in_node(node, is_not_the_servers, NULL))
+		check_functions_in_node(node, sg_is_made_function, NULL))
 	{
 		Param	   *param = makeNode(Param);
 

@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/regproc.h"
 
 #include "review/review.h"
@@ -76,22 +75,4 @@ sg_contained_review(void (*work) (void *arg), void *arg)
 	if (edata != NULL && sg_is_veto(edata) && refused == NULL)
 		refused = edata;
 	return edata == NULL && sg_reviewing == 0 ? refused : edata;
-}
-
-static bool
-is_not_the_servers(Oid funcid, void *context)
-{
-	return funcid >= FirstNormalObjectId;
-}
-
-/*
- * Does an expression call functions that are not the server's own?
- */
-bool
-sg_calls_others(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_not_the_servers, NULL) ||
-		expression_tree_walker(node, sg_calls_others, context);
 }
