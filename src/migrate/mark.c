@@ -207,7 +207,7 @@ sg_migration_mark(PG_FUNCTION_ARGS)
 	(void) sg_migration_lock(&mark.name, true, &waited);
 	sg_migration_look(&mark.name, &mark.row);
 	(*marker) (&mark);
-	ereport(LOG,
+	ereport(LOG_SERVER_ONLY,
 			errhidestmt(true),
 			errmsg("migration \"%s\" of project \"%s\" was marked \"%s\" by role \"%s\": %s",
 				   mark.name.version, mark.name.project, mark.status,

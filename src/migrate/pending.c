@@ -34,7 +34,10 @@ typedef struct Pending
 static Pending *pending = NULL;
 
 /*
- * The statement is not logged with it: it has the text of the migration.
+ * The statement is not logged with it: it has the text of the migration.  Nor
+ * is it sent to the client, whatever its client_min_messages: an error while
+ * the line is converted to its encoding would come after the commit, which
+ * the server survives by no means.
  */
 static void
 tell_applied(const Pending *migration)
@@ -42,13 +45,13 @@ tell_applied(const Pending *migration)
 	const SgMigrationFigures *figures = &migration->figures;
 
 	if (figures->rows_changed < 0)
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				errhidestmt(true),
 				errmsg("migration \"%s\" of project \"%s\" was applied: %.0f ms",
 					   migration->name.version, migration->name.project,
 					   figures->duration_ms));
 	else
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				errhidestmt(true),
 				errmsg("migration \"%s\" of project \"%s\" was applied: statements: %d, rows: " INT64_FORMAT ", WAL: " UINT64_FORMAT " bytes, %.0f ms",
 					   migration->name.version, migration->name.project,
