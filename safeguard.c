@@ -363,6 +363,7 @@ sg_emit_log_hook(ErrorData *edata)
 		sg_pool_log(edata);
 		sg_query_log(edata);
 		sg_migration_log_error(edata);
+		sg_migration_ends_by(edata);
 	}
 	else if (edata->elevel == LOG)
 		sg_migration_log_wait(edata);

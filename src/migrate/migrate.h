@@ -106,6 +106,7 @@ extern void sg_migration_ends(const SgMigrationName *name,
 extern void sg_migration_breaks(const SgMigrationName *name,
 								const SgMigrationFigures *figures,
 								const ErrorData *edata);
+extern void sg_migration_ends_by(const ErrorData *edata);
 
 /* ---------------- log.c ---------------- */
 

@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
+#include "migrate/log.h"
 #include "migrate/migrate.h"
 #include "review/rehearse.h"
 #include "safeguard.h"
@@ -32,6 +33,9 @@ typedef struct Pending
 
 /* in the order in which they were begun */
 static Pending *pending = NULL;
+
+/* the error that ends the transaction, or the subtransaction; or empty */
+static char cause[SG_LOG_ERROR];
 
 /*
  * The statement is not logged with it: it has the text of the migration.  Nor
@@ -65,7 +69,7 @@ tell_rolled_back(const Pending *migration)
 {
 	sg_migration_failed(&migration->name, &migration->figures,
 						ERRCODE_TRANSACTION_ROLLBACK,
-						migration->done ?
+						cause[0] != '\0' ? cause : migration->done ?
 						"the transaction around the migration was rolled back" :
 						"the session was ended");
 }
@@ -90,6 +94,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 		else
 			sg_migration_forgotten(&migration->name);
 	}
+	cause[0] = '\0';
 }
 
 static void
@@ -114,6 +119,20 @@ at_end_of_subtransaction(SubXactEvent event, SubTransactionId mySubid,
 			migration->subid = parentSubid;
 		link = &migration->next;
 	}
+
+	/* what ends the transaction around it is something else */
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		cause[0] = '\0';
+}
+
+/*
+ * An error is on its way to the log.  What it ends is rolled back next.
+ */
+void
+sg_migration_ends_by(const ErrorData *edata)
+{
+	if (pending != NULL && edata->message != NULL)
+		sg_copy_text(cause, edata->message, sizeof(cause));
 }
 
 static Pending *
