@@ -1579,6 +1579,7 @@ CREATE TABLE safeguard.migrations (
 );
 CREATE SEQUENCE safeguard.migrations_id_seq OWNED BY safeguard.migrations.id;
 GRANT SELECT ON safeguard.migrations TO PUBLIC;
+GRANT SELECT ON SEQUENCE safeguard.migrations_id_seq TO PUBLIC; -- pg_dump reads it
 COMMENT ON TABLE safeguard.migrations IS 'migrations, each at most once per project; written by safeguard.migrate and its kin';
 COMMENT ON SEQUENCE safeguard.migrations_id_seq IS 'order in which migrations were applied';
 

@@ -124,6 +124,19 @@ $other->safe_psql(
 $other->safe_psql('settings', $script);
 check_restored('export_settings', 'settings');
 
+# Who owns a database dumps it, also where the extension is somebody else's.
+$node->safe_psql('postgres', 'CREATE ROLE owner LOGIN');
+$node->safe_psql('postgres', 'CREATE DATABASE owned OWNER owner');
+$node->safe_psql('owned', q{CREATE EXTENSION safeguard; SELECT safeguard.migrate('1', 'SELECT 1')});
+$node->command_ok(
+	[
+		'pg_dump', '--no-sync', '-U', 'owner', '-d', $node->connstr('owned'),
+		'-f', "$dir/owned.sql"
+	],
+	'pg_dump by an ordinary role');
+like(slurp_file("$dir/owned.sql"), qr/setval\('safeguard\.migrations_id_seq', 1, true\)/,
+	'with the sequence of migrations');
+
 $node->stop;
 $other->stop;
 
