@@ -13,7 +13,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
 #include "commands/copy.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -125,12 +128,25 @@ make_write_finding(const char *command, Oid relid)
 	return finding;
 }
 
+/*
+ * A table of ours?  What we write down there is no write of the client, and
+ * must not be taken for its first one.
+ */
+static bool
+is_ours(Oid relid)
+{
+	Oid			extension = get_extension_oid("safeguard", true);
+
+	return OidIsValid(extension) &&
+		getExtensionOfObject(RelationRelationId, relid) == extension;
+}
+
 static void
 report_write(const char *command, Oid relid, const SgSource *source)
 {
 	List	   *decisions;
 
-	if (is_reported(relid) && sg_capture == NULL)
+	if ((is_reported(relid) && sg_capture == NULL) || is_ours(relid))
 		return;
 	decisions = sg_decide(list_make1(make_write_finding(command, relid)));
 	if (decisions == NIL)
