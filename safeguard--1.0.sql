@@ -1731,6 +1731,12 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'sg_migration_lock_tool';
 COMMENT ON FUNCTION safeguard.migration_lock_tool(bigint) IS 'the migration tool that takes an advisory lock with this key in this database';
 
+CREATE FUNCTION safeguard.migration_claim_is_live(pid int, backend_start timestamptz)
+RETURNS bool
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migration_claim_is_live';
+COMMENT ON FUNCTION safeguard.migration_claim_is_live(int, timestamptz) IS 'whether the backend that has made a claim is still there; on a standby, where it cannot be seen, it is';
+
 -- Functions in a view run as its reader, its tables are read as its owner: so
 -- claims can be seen, and of sessions what pg_stat_activity shows the reader.
 CREATE VIEW safeguard.migrations_running AS
@@ -1777,7 +1783,7 @@ CREATE VIEW safeguard.migrations_running AS
     UNION ALL
     -- migration_begin() without migration_end()
     SELECT c.pid, 'safeguard', c.project, c.version, c.role, c.application, c.since,
-           coalesce(a.wait_event_type = 'Lock', false), a.pid IS NULL
+           coalesce(a.wait_event_type = 'Lock', false), NOT safeguard.migration_claim_is_live(c.pid, c.backend_start)
       FROM safeguard.migration_claims c
            JOIN safeguard.migrations m ON m.project = c.project AND m.version = c.version AND m.status = 'running'
            LEFT JOIN activity a ON a.pid = c.pid AND a.backend_start = c.backend_start

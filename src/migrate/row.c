@@ -31,6 +31,8 @@
 #include "migrate/migrate.h"
 #include "safeguard.h"
 
+PG_FUNCTION_INFO_V1(sg_migration_claim_is_live);
+
 /* columns of safeguard.migrations */
 #define MIGRATIONS_PROJECT		2
 #define MIGRATIONS_VERSION		3
@@ -199,6 +201,19 @@ look_for_claim(const SgMigrationName *name, SgMigrationRow *row)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/*
+ * Is the backend that has made a claim still there?  For the view, whose reader
+ * may not be shown when a backend of another role has started.
+ */
+Datum
+sg_migration_claim_is_live(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(sg_claim_is_live(PG_GETARG_INT32(0),
+									PG_GETARG_TIMESTAMPTZ(1)));
 }
 
 /*
