@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -159,9 +160,18 @@ sg_migration_write(const char *sql, int nparams, const Oid *types,
 	return rows;
 }
 
-static void
-gone(const SgMigrationName *name)
+/*
+ * Raise an error since a row that has been looked at is not found again.
+ */
+void
+sg_migration_gone(const SgMigrationName *name)
 {
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("could not write the row of migration \"%s\" of project \"%s\" in a transaction that is older",
+					   name->version, name->project),
+				errhint("Run the transaction again."));
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			errmsg("the claim of migration \"%s\" of project \"%s\" is gone",
@@ -181,6 +191,9 @@ sg_migration_claim(const SgMigrationName *name, const char *description,
 	Datum		params[6];
 	char		nulls[] = "      ";
 	char	   *tid;
+
+	/* one that was left when somebody changed or deleted its row by hand */
+	sg_migration_unclaim(row);
 
 	params[0] = CStringGetTextDatum(name->project);
 	params[1] = CStringGetTextDatum(name->version);
@@ -202,7 +215,7 @@ sg_migration_claim(const SgMigrationName *name, const char *description,
 							  "RETURNING ctid",
 							  row->exists ? 6 : 5, types, params, nulls, &tid);
 	if (tid == NULL)
-		gone(name);
+		sg_migration_gone(name);
 	row->tid = *(ItemPointer) DatumGetPointer(DirectFunctionCall1(tidin,
 																  CStringGetDatum(tid)));
 	row->exists = true;
@@ -212,7 +225,7 @@ sg_migration_claim(const SgMigrationName *name, const char *description,
  * It is applied: from here on the row has its place in the order.
  */
 void
-sg_migration_finish(const SgMigrationName *name, const SgMigrationRow *row,
+sg_migration_finish(const SgMigrationName *name, SgMigrationRow *row,
 					const char *status, const SgMigrationFigures *figures)
 {
 	Oid			types[] = {TIDOID, TEXTOID, FLOAT8OID, INT8OID, INT8OID};
@@ -235,7 +248,7 @@ sg_migration_finish(const SgMigrationName *name, const SgMigrationRow *row,
 						   "WHERE ctid OPERATOR(pg_catalog.=) $1 "
 						   "AND status OPERATOR(pg_catalog.=) 'running'",
 						   5, types, params, nulls, NULL) != 1)
-		gone(name);
+		sg_migration_gone(name);
 	sg_migration_unclaim(row);
 }
 
@@ -243,7 +256,7 @@ sg_migration_finish(const SgMigrationName *name, const SgMigrationRow *row,
  * Nobody is at it any more.
  */
 void
-sg_migration_unclaim(const SgMigrationRow *row)
+sg_migration_unclaim(SgMigrationRow *row)
 {
 	Oid			types[] = {TIDOID};
 	Datum		params[1];
@@ -254,4 +267,5 @@ sg_migration_unclaim(const SgMigrationRow *row)
 	(void) sg_migration_write("DELETE FROM safeguard.migration_claims "
 							  "WHERE ctid OPERATOR(pg_catalog.=) $1",
 							  1, types, params, NULL, NULL);
+	ItemPointerSetInvalid(&row->claim_tid);
 }

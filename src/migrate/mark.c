@@ -95,12 +95,13 @@ update(Mark *mark, const char *columns)
 											 mark->reason));
 	params[3] = mark->checksum ? CStringGetTextDatum(mark->checksum) : (Datum) 0;
 	nulls[3] = mark->checksum ? ' ' : 'n';
-	(void) sg_migration_write(psprintf("UPDATE safeguard.migrations SET status = $2, "
-									   "description = pg_catalog.concat_ws(E'\\n', description, $3), "
-									   "checksum = COALESCE($4, checksum)%s "
-									   "WHERE ctid OPERATOR(pg_catalog.=) $1",
-									   columns),
-							  4, types, params, nulls, NULL);
+	if (sg_migration_write(psprintf("UPDATE safeguard.migrations SET status = $2, "
+									"description = pg_catalog.concat_ws(E'\\n', description, $3), "
+									"checksum = COALESCE($4, checksum)%s "
+									"WHERE ctid OPERATOR(pg_catalog.=) $1",
+									columns),
+						   4, types, params, nulls, NULL) != 1)
+		sg_migration_gone(&mark->name);
 	sg_migration_unclaim(&mark->row);
 }
 

@@ -63,6 +63,7 @@ typedef struct SgMigrationRow
 
 extern void sg_migration_arguments(FunctionCallInfo fcinfo, int version,
 								   int project, SgMigrationName *name);
+extern char *sg_checksum_argument(FunctionCallInfo fcinfo, int n);
 extern Oid	sg_migrations_table(void);
 extern Oid	sg_claims_table(void);
 extern void sg_migration_look(const SgMigrationName *name,
@@ -83,13 +84,14 @@ extern bool sg_migration_is_locked(const SgMigrationName *name);
 extern uint64 sg_migration_write(const char *sql, int nparams,
 								 const Oid *types, Datum *params,
 								 const char *nulls, char **result);
+extern void sg_migration_gone(const SgMigrationName *name);
 extern void sg_migration_claim(const SgMigrationName *name,
 							   const char *description, const char *checksum,
 							   SgMigrationRow *row);
 extern void sg_migration_finish(const SgMigrationName *name,
-								const SgMigrationRow *row, const char *status,
+								SgMigrationRow *row, const char *status,
 								const SgMigrationFigures *figures);
-extern void sg_migration_unclaim(const SgMigrationRow *row);
+extern void sg_migration_unclaim(SgMigrationRow *row);
 
 /* ---------------- run.c ---------------- */
 
