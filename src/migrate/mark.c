@@ -199,8 +199,7 @@ sg_migration_mark(PG_FUNCTION_ARGS)
 	mark.status = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	marker = marker_for(mark.status);
 	mark.reason = reason_argument(fcinfo, 2);
-	if (!PG_ARGISNULL(3))
-		mark.checksum = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	mark.checksum = sg_checksum_argument(fcinfo, 3);
 
 	PreventCommandDuringRecovery("safeguard.migration_mark()");
 	PreventCommandIfReadOnly("safeguard.migration_mark()");

@@ -63,9 +63,32 @@ get_arguments(FunctionCallInfo fcinfo, Migration *migration)
 }
 
 /*
- * Raise an error if somebody is at the migration in transactions of its own:
- * to wait for that here would hold a snapshot, for which CREATE INDEX
- * CONCURRENTLY waits.
+ * Somebody is at the migration in transactions of its own, and perhaps builds
+ * an index concurrently, for which this statement's snapshot must go first.
+ */
+static void
+refuse_running(const Migration *migration, const SgMigrationRow *row)
+{
+	const char *version = quote_literal_cstr(migration->name.version);
+	const char *project = quote_literal_cstr(migration->name.project);
+
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_IN_USE),
+			errmsg("migration \"%s\" of project \"%s\" is running",
+				   migration->name.version, migration->name.project),
+			row->pid == MyProcPid ?
+			errdetail("This session has claimed it with safeguard.migration_begin().") :
+			errdetail("Process %d has claimed it with safeguard.migration_begin(). safeguard.migrate() waits for no claim, since CREATE INDEX CONCURRENTLY would wait for its snapshot in turn.",
+					  row->pid),
+			row->pid == MyProcPid ?
+			errhint("Run its statements by themselves, and then SELECT safeguard.migration_end(%s, %s).",
+					version, project) :
+			errhint("Wait for it: CALL safeguard.migration_wait(%s, project => %s). Then try again.",
+					version, project));
+}
+
+/*
+ * Raise an error if there is a claim.
  */
 static void
 refuse_claimed(const Migration *migration, const SgMigrationRow *row)
@@ -78,15 +101,7 @@ refuse_claimed(const Migration *migration, const SgMigrationRow *row)
 				errmsg("migration \"%s\" of project \"%s\" is already running in this transaction",
 					   name->version, name->project));
 	if (row->state == SG_MIGRATION_RUNNING)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_IN_USE),
-				errmsg("migration \"%s\" of project \"%s\" is running",
-					   name->version, name->project),
-				errdetail("Process %d has claimed it with safeguard.migration_begin().",
-						  row->pid),
-				errhint("Wait for it: CALL safeguard.migration_wait(%s, project => %s).",
-						quote_literal_cstr(name->version),
-						quote_literal_cstr(name->project)));
+		refuse_running(migration, row);
 	if (row->state == SG_MIGRATION_ABANDONED)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_IN_USE),

@@ -77,6 +77,24 @@ sg_migration_arguments(FunctionCallInfo fcinfo, int version, int project,
 	name->project = name_argument(fcinfo, project, "project");
 }
 
+/*
+ * The n-th argument as a checksum; NULL if none is given.
+ */
+char *
+sg_checksum_argument(FunctionCallInfo fcinfo, int n)
+{
+	char	   *checksum;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	checksum = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (checksum[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("argument \"%s\" must not be empty", "checksum"));
+	return checksum;
+}
+
 /* ---------------- tables ---------------- */
 
 static Oid
@@ -241,12 +259,15 @@ sg_migration_look(const SgMigrationName *name, SgMigrationRow *row)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 
-	if (!row->exists)
-		row->state = SG_MIGRATION_NONE;
-	else if (is_applied(row->status))
+	if (row->exists && is_applied(row->status))
 		row->state = SG_MIGRATION_APPLIED;
-	else if (strcmp(row->status, "running") != 0)
+	else if (!row->exists || strcmp(row->status, "running") != 0)
+	{
 		row->state = SG_MIGRATION_NONE;
+
+		/* somebody may have changed or deleted the row by hand */
+		(void) look_for_claim(name, row);
+	}
 	else if (look_for_claim(name, row))
 		row->state = sg_claim_is_live(row->pid, row->backend_start) ?
 			SG_MIGRATION_RUNNING : SG_MIGRATION_ABANDONED;

@@ -101,8 +101,7 @@ sg_migration_begin(PG_FUNCTION_ARGS)
 {
 	SgMigrationName name;
 	SgMigrationRow row;
-	const char *checksum = PG_ARGISNULL(1) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const char *checksum = sg_checksum_argument(fcinfo, 1);
 	const char *answer;
 	bool		waited;
 
@@ -184,7 +183,8 @@ require_claim(const SgMigrationName *name, SgMigrationRow *row)
 }
 
 /*
- * Since when it is claimed, by the clock.
+ * Since when it is claimed, by the clock.  As numeric, since the caller may have
+ * set extra_float_digits to what leaves out digits.
  */
 static double
 milliseconds_since_claim(SgMigrationRow *row)
@@ -194,7 +194,7 @@ milliseconds_since_claim(SgMigrationRow *row)
 	char	   *ms;
 
 	(void) sg_migration_write("SELECT (1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch', "
-							  "pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since))::pg_catalog.text "
+							  "pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since))::pg_catalog.numeric::pg_catalog.text "
 							  "FROM safeguard.migration_claims "
 							  "WHERE ctid OPERATOR(pg_catalog.=) $1",
 							  1, types, params, NULL, &ms);

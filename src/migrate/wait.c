@@ -95,7 +95,7 @@ give_up(const SgMigrationName *name, const SgMigrationRow *row)
 			row->state == SG_MIGRATION_RUNNING ?
 			errdetail("Process %d is at it.", row->pid) :
 			sg_migration_is_locked(name) ?
-			errdetail("A session is at it.") :
+			errdetail("A transaction is at it.") :
 			errdetail("Nobody is at it."));
 }
 
