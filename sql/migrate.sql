@@ -87,6 +87,48 @@ SET LOCAL work_mem = '5MB';
 SELECT safeguard.migrate('7', 'SET work_mem = ''77MB''', project => 'shop');
 SHOW work_mem;
 COMMIT;
+-- nor who somebody was, nor that the transaction was read-only, nor by a text that fails
+CREATE VIEW migrate.session AS
+    SELECT session_user <> 'regress_sg_migrator' AS same_user, current_user = session_user AS same_role,
+           current_setting('search_path') AS search_path, current_setting('transaction_read_only') AS read_only,
+           current_setting('work_mem') <> '77MB' AS same_memory, current_setting('sg.new', true) AS new;
+SELECT safeguard.migrate('session', $$
+    SET SESSION AUTHORIZATION regress_sg_migrator;
+    SET search_path = nowhere; SET LOCAL work_mem = '77MB'; SELECT set_config('sg.new', 'x', false);
+    RESET ALL; SET work_mem = '77MB'; SET TRANSACTION READ ONLY$$, project => 'session');
+SELECT * FROM migrate.session;
+BEGIN;
+SAVEPOINT s;
+SELECT safeguard.migrate('fails', $$
+    SET SESSION AUTHORIZATION regress_sg_migrator; SET LOCAL ROLE regress_sg_migrator;
+    SET search_path = nowhere; SET work_mem = '77MB'; SET TRANSACTION READ ONLY; SELECT 1 / 0$$, project => 'session');
+ROLLBACK TO s;
+SELECT * FROM migrate.session;
+COMMIT;
+-- what is made in it stays: what the transaction keeps, and what the session does
+BEGIN;
+SELECT safeguard.migrate('made', $$
+    CREATE TEMP TABLE kept (a) AS SELECT 1;
+    PREPARE kept AS SELECT 2 AS a;
+    SELECT pg_advisory_lock(3);
+    DECLARE kept CURSOR FOR SELECT 4 AS a$$, project => 'session');
+FETCH ALL FROM kept;
+COMMIT;
+TABLE pg_temp.kept;
+EXECUTE kept;
+SELECT pg_advisory_unlock(3);
+DEALLOCATE kept;
+DROP TABLE pg_temp.kept;
+-- our own rows are no writes of the session's, and do not hide its first one
+SET client_min_messages = error;
+SET session_replication_role = replica;
+RESET client_min_messages;
+SELECT safeguard.migrate('replica 1', 'CREATE TABLE migrate.replica (a int)', project => 'session');
+SELECT safeguard.migrate('replica 2', 'INSERT INTO migrate.replica VALUES (1)', project => 'session');
+RESET session_replication_role;
+-- who takes the extension away takes the row with it
+SELECT safeguard.migrate('extension', 'DROP EXTENSION safeguard', project => 'session');
+SELECT safeguard.schema_version('session');
 
 -- in a transaction all depends on its end, in a savepoint on that
 BEGIN;
@@ -159,6 +201,26 @@ ROLLBACK;
 SELECT status, checksum, duration_ms > 0 AS has_duration, rows_changed, wal_bytes
   FROM safeguard.migrations WHERE project = 'shop' AND version = '11';
 SELECT count(*) AS claims FROM safeguard.migration_claims;
+-- its own session is told so
+SELECT safeguard.migration_begin('own', 'abc', 'session');
+SELECT safeguard.migrate('own', 'SELECT 1', project => 'session');
+\echo :SQLSTATE
+SELECT safeguard.migration_begin('own', '', 'session');
+SELECT safeguard.migration_mark('own', 'repaired', 'x', '', 'session');
+-- somebody has put the row right by hand, and left the claim
+DELETE FROM safeguard.migrations WHERE project = 'session' AND version = 'own';
+SELECT safeguard.migration_begin('own', 'abd', 'session');
+UPDATE safeguard.migrations SET status = 'released' WHERE project = 'session' AND version = 'own';
+SELECT safeguard.migrate('own', 'SELECT safeguard.migrate(''own'', '''', project => ''session'')', project => 'session');
+SELECT safeguard.migrate('own', 'SELECT 1', project => 'session');
+SELECT count(*) AS claims FROM safeguard.migration_claims;
+-- its duration is known, whatever the session shows of numbers
+SET extra_float_digits = -15;
+SELECT safeguard.migration_begin('digits', project => 'session');
+SELECT pg_sleep(0.11);
+SELECT safeguard.migration_end('digits', 'session');
+RESET extra_float_digits;
+SELECT duration_ms >= 110 AS in_full FROM safeguard.migrations WHERE project = 'session' AND version = 'digits';
 
 -- rights: nobody's at first; then the text runs as the caller
 GRANT ALL ON SCHEMA migrate TO regress_sg_migrator;
