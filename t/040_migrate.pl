@@ -276,12 +276,15 @@ is(outcome($reader->query("SELECT safeguard.migration_begin('on standby')")), '2
 $reader->say(Q => "CALL safeguard.migration_wait('on primary')\0");
 is(outcome($second->query(migrate('on primary', 'SELECT 1'))), 'applied', 'it waits');
 is($reader->answer->{error}, undef, 'for the primary');
+$monitor->query("SELECT safeguard.migration_begin('claimed in the dump')");
+$node->wait_for_catchup($standby);
+is($reader->rows('SELECT version, abandoned FROM safeguard.migrations_running'), 'claimed in the dump|f',
+	'a claim is not taken for abandoned there');
 $reader->disconnect;
 $standby->stop;
 
 # ---------------- dump and restore ----------------
 
-$monitor->query("SELECT safeguard.migration_begin('claimed in the dump')");
 my $versions = q{SELECT id, project, version, checksum, status, applied_at, applied_by, duration_ms, rows_changed, wal_bytes
 	FROM safeguard.migrations WHERE status <> 'running' ORDER BY id};
 my $before = $monitor->rows($versions);
