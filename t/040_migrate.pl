@@ -235,6 +235,21 @@ is($error->{C}, '55000', 'is not taken for done');
 like($error->{D}, qr/public\.big_u/, 'and named');
 is($monitor->rows("SELECT status, id FROM safeguard.migrations WHERE version = 'unique'"), 'running|', 'the claim stays');
 
+# Indexes that somebody else is at are not meant.
+$monitor->query('CREATE TABLE rebuilt (a int PRIMARY KEY, b int UNIQUE); CREATE INDEX rebuilt_b ON rebuilt (b)');
+my ($claimer, $writer, $builder) = @twelve[3 .. 5];
+for my $command ('REINDEX TABLE CONCURRENTLY rebuilt', 'DROP INDEX CONCURRENTLY rebuilt_b', 'CREATE INDEX CONCURRENTLY rebuilt_c ON rebuilt (b)')
+{
+	$claimer->query("SELECT safeguard.migration_begin('$command')");
+	$writer->query('BEGIN; LOCK TABLE rebuilt IN ROW EXCLUSIVE MODE');
+	$builder->say(Q => "$command\0");
+	wait_for_waiters(1);
+	isnt($monitor->rows('SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid <> \'big_u\'::regclass'), 0, "$command waits");
+	is($claimer->query("SELECT safeguard.migration_end('$command')")->{error}, undef, 'and is not to blame');
+	$writer->query('COMMIT');
+	is($builder->answer->{error}, undef, 'it goes on');
+}
+
 # Its owner dies.
 is(outcome($second->query("SELECT safeguard.migration_mark('unique', 'released', 'x')")), '55006', 'a live claim is not released');
 is(outcome($second->query(migrate('unique', 'SELECT 1'))), '55006', 'nor does migrate() wait for it');

@@ -30,11 +30,24 @@
 PG_FUNCTION_INFO_V1(sg_migration_begin);
 PG_FUNCTION_INFO_V1(sg_migration_end);
 
-/* indexes that are invalid, but not because they are being built */
-#define INVALID_INDEXES \
+/*
+ * Indexes that are invalid, but not because somebody is building or dropping
+ * them at the moment.  The view of progress alone tells one index per session,
+ * while REINDEX TABLE CONCURRENTLY has several: so ask for the lock that is
+ * held as long as that lasts, on the index itself by REINDEX and DROP, on its
+ * table by CREATE INDEX, and there by VACUUM as well.
+ */
+#define LEFT_INDEXES \
 	"pg_catalog.pg_index i WHERE NOT i.indisvalid AND NOT EXISTS (" \
+	"SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d " \
+	"WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() " \
+	"AND l.database OPERATOR(pg_catalog.=) d.oid " \
+	"AND l.locktype OPERATOR(pg_catalog.=) 'relation' " \
+	"AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.granted " \
+	"AND (l.relation OPERATOR(pg_catalog.=) i.indexrelid " \
+	"OR l.relation OPERATOR(pg_catalog.=) i.indrelid AND EXISTS (" \
 	"SELECT FROM pg_catalog.pg_stat_progress_create_index p " \
-	"WHERE p.index_relid OPERATOR(pg_catalog.=) i.indexrelid)"
+	"WHERE p.pid OPERATOR(pg_catalog.=) l.pid)))"
 
 /* ---------------- begin ---------------- */
 
@@ -59,7 +72,8 @@ note_claim(const SgMigrationName *name)
 							  "application, since, invalid_indexes) "
 							  "VALUES ($1, $2, $3, $4, $5::pg_catalog.name, $6, "
 							  "pg_catalog.clock_timestamp(), "
-							  "ARRAY(SELECT i.indexrelid FROM " INVALID_INDEXES "))",
+							  "ARRAY(SELECT i.indexrelid FROM pg_catalog.pg_index i "
+							  "WHERE NOT i.indisvalid))",
 							  6, types, params, NULL, NULL);
 }
 
@@ -150,7 +164,7 @@ check_indexes(const SgMigrationName *name, SgMigrationRow *row)
 	(void) sg_migration_write("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), "
 							  "', ' ORDER BY n.nspname, c.relname) "
 							  "FROM pg_catalog.pg_class c, pg_catalog.pg_namespace n, "
-							  "(SELECT i.indexrelid FROM " INVALID_INDEXES ") AS x "
+							  "(SELECT i.indexrelid FROM " LEFT_INDEXES ") AS x "
 							  "WHERE c.oid OPERATOR(pg_catalog.=) x.indexrelid "
 							  "AND n.oid OPERATOR(pg_catalog.=) c.relnamespace "
 							  "AND NOT EXISTS (SELECT FROM safeguard.migration_claims m "
