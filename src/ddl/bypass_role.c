@@ -129,14 +129,17 @@ make_write_finding(const char *command, Oid relid)
 }
 
 /*
- * A table of ours?  What we write down there is no write of the client, and
- * must not be taken for its first one.
+ * A function of ours that writes to a table of ours?  That is no write of the
+ * client, and must not be taken for its first one.
  */
 static bool
 is_ours(Oid relid)
 {
-	Oid			extension = get_extension_oid("safeguard", true);
+	Oid			extension;
 
+	if (sg_is_top_level())
+		return false;
+	extension = get_extension_oid("safeguard", true);
 	return OidIsValid(extension) &&
 		getExtensionOfObject(RelationRelationId, relid) == extension;
 }
