@@ -224,6 +224,22 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid, 60000) FROM pg_s
 like(logged('SELECT'), qr/\|k1\|.*\|f\|terminating connection/, 'a session that is terminated');
 eval { $session->quit };
 
+# ---- values of any size: of all that a statement writes, one is read
+
+SKIP:
+{
+	skip 'no /proc', 1 unless -r '/proc/self/status';
+	my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::int / 1024 AS mb};
+	is( $node->safe_psql(
+			'postgres', qq{$peak \\gset
+			CREATE SCHEMA huge CREATE TABLE alembic_version (version_num text);
+			INSERT INTO huge.alembic_version SELECT repeat('x', 10000000) FROM generate_series(1, 40);
+			SELECT mb - :mb < 200 FROM ($peak) AS s}),
+		't', 'they do not fill the memory');
+	$node->safe_psql('postgres', 'DROP SCHEMA huge CASCADE');
+	$seen = $node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.migration_log');
+}
+
 # ---- waiting for a lock is known from the log
 
 $session = $node->background_psql('postgres', on_error_stop => 0);

@@ -51,6 +51,8 @@ column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *to,
 		{
 			case TEXTOID:
 			case VARCHAROID:
+				/* no more of a long one than is wanted */
+				value = PointerGetDatum(PG_DETOAST_DATUM_SLICE(value, 0, size));
 				sg_copy_text(to, TextDatumGetCString(value), size);
 				return true;
 			case INT4OID:
@@ -128,6 +130,7 @@ sg_history_written(Relation rel, const SgTool *tool, CommandId cid,
 	BlockNumber blocks;
 	TableScanDesc scan;
 	HeapTuple	tuple;
+	HeapTuple	last = NULL;
 
 	memset(written, 0, sizeof(*written));
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
@@ -148,10 +151,14 @@ sg_history_written(Relation rel, const SgTool *tool, CommandId cid,
 		{
 			written->any = true;
 			written->removed = gone;
-			read_version(tuple, desc, tool, written);
+			if (last != NULL)
+				heap_freetuple(last);
+			last = heap_copytuple(tuple);
 		}
 	}
 	table_endscan(scan);
+	if (last != NULL)
+		read_version(last, desc, tool, written);
 
 	/* perhaps in the part that was not read */
 	if (blocks > BLOCKS_READ && processed > 0)
