@@ -389,14 +389,15 @@ xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
 			if (nwrites > 0)
 				look_at_rows();
 			return;
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
 			if (nwrites > 0)
 				log_all(true);
+			break;
+		case XACT_EVENT_PREPARE:
+			/* nobody knows yet what becomes of it, and who will be told */
 			break;
 		case XACT_EVENT_ABORT:
 			if (nwrites > 0)
