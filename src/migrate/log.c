@@ -167,7 +167,11 @@ sg_migration_applied(const SgMigrationName *name,
 		return;
 	fill_entry(&entry, name, figures);
 	entry.succeeded = true;
-	if (take_own(name, &migration) && migration.ended)
+	/* migration_end() knows nothing of the transactions before its own */
+	if (figures->rows_changed < 0)
+		entry.wal_bytes = -1;
+	if (take_own(name, &migration) && migration.ended &&
+		figures->rows_changed >= 0)
 	{
 		entry.ddl_count = migration.ddl_count;
 		entry.rows = migration.rows;
