@@ -279,6 +279,11 @@ foreach my $lock (
 		"$tool|f|f", "the lock of $tool");
 	$session->query_safe("SELECT pg_advisory_unlock($key)");
 }
+is( $node->safe_psql(
+		'postgres', q{SELECT string_agg(coalesce(t, '-'), ' ' ORDER BY n)
+		FROM unnest('{5,143310882,0,4294967295,143310882,72707369}'::bigint[]) WITH ORDINALITY AS k(key, n),
+		LATERAL safeguard.migration_lock_tool(key) AS t}),
+	'- golang-migrate - - golang-migrate Prisma', 'many locks in one query');
 $session->query_safe('SELECT pg_advisory_lock(4711), pg_advisory_lock(1, 72707369)');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.migrations_running'), 0, 'other keys');
 $session->query_safe('SELECT pg_advisory_lock(72707369)');
