@@ -1666,7 +1666,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.schema_version(text) IS 'version that was applied last, or unknown';
 
--- what each migration has cost; relid and xids are for safeguard.migration_history
+-- what each migration has cost; the view leaves out how many findings the rules
+-- had, and relid and xids, which are for safeguard.migration_history
 CREATE FUNCTION safeguard.migration_log(
     OUT database text,
     OUT xid xid8,
@@ -1684,12 +1685,13 @@ CREATE FUNCTION safeguard.migration_log(
     OUT lock_wait_ms float8,
     OUT succeeded bool,
     OUT error text,
+    OUT findings bigint,
     OUT relid oid,
     OUT xids xid[])
 RETURNS SETOF record
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_migration_log';
-COMMENT ON FUNCTION safeguard.migration_log() IS 'rows of the view safeguard.migration_log, with what finds the rows that a migration has written to its history table';
+COMMENT ON FUNCTION safeguard.migration_log() IS 'rows of the view safeguard.migration_log, with the number of findings of the rules, and what finds the rows that a migration has written to its history table';
 
 CREATE VIEW safeguard.migration_log AS
     SELECT database, xid, project, tool, history_table, version, started_at, duration_ms, ddl_count,

@@ -181,6 +181,18 @@ is( $node->safe_psql(
 		rows_changed, last_applied_at > now() - interval '1 hour' FROM safeguard.migration_stats()}),
 	'9|5|1|0|64|m1|0|2|t|134|t', 'migration_stats()');
 
+is( $node->safe_psql(
+		'postgres', q{BEGIN; DELETE FROM m; UPDATE m SET a = 1; INSERT INTO alembic_version VALUES ('f1'); COMMIT;
+		DELETE FROM alembic_version WHERE version_num = 'f1';
+		SELECT safeguard.migrate('f2', 'DELETE FROM m; SELECT 1; UPDATE m SET a = 1');
+		SELECT safeguard.migrate('f3', 'SELECT 1');
+		SELECT safeguard.migration_begin('f4');
+		SELECT safeguard.migration_end('f4');
+		SELECT string_agg(version || ' ' || coalesce(findings::text, 'unknown'), ', ' ORDER BY started_at, succeeded)
+		FROM (SELECT * FROM safeguard.migration_log() OFFSET } . $seen . ') AS s'),
+	"applied\napplied\nclaimed\n\nf1 2, f1 0, f2 2, f3 0, f4 unknown", 'findings of each');
+$seen += 5;
+
 # ---- what is none
 
 is( logged(

@@ -51,6 +51,7 @@ typedef struct SgLogEntry
 	SgRows		rows;
 	int64		wal_bytes;
 	double		lock_wait_ms;	/* -1: log_lock_waits is off */
+	int64		findings;		/* of the rules; -1: not known */
 	bool		succeeded;
 	bool		removed;		/* the row was taken out of the history */
 	char		database[NAMEDATALEN];

@@ -25,7 +25,7 @@
 #include "safeguard.h"
 #include "stats/findings.h"
 
-#define LOG_COLUMNS		18
+#define LOG_COLUMNS		19
 #define TOTALS_COLUMNS	9
 
 PG_FUNCTION_INFO_V1(sg_migration_log);
@@ -92,6 +92,7 @@ put_entry(ReturnSetInfo *rsinfo, const SgLogEntry *entry)
 	values[n++] = Float8GetDatum(entry->lock_wait_ms);
 	values[n++] = BoolGetDatum(entry->succeeded);
 	TEXT(entry->error);
+	KNOWN(entry->findings);
 	nulls[n] = !OidIsValid(entry->relid) || entry->dbid != MyDatabaseId;
 	values[n++] = ObjectIdGetDatum(entry->relid);
 	values[n++] = xids_column(entry);

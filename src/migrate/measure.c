@@ -36,6 +36,7 @@
 
 #include "migrate/log.h"
 #include "safeguard.h"
+#include "stats/findings.h"
 
 #define OTHERS			128		/* tables that are no history, remembered */
 #define RELATIONS_SEEN	8		/* result relations looked at: of the leaves of
@@ -60,6 +61,7 @@ static Write writes[MAX_WRITES];
 static int	nwrites = 0;
 static uint64 wal_before = 0;	/* when the last transaction ended */
 static int64 lock_wait_us = 0;
+static int64 findings_before = 0;	/* the same */
 static char error[SG_LOG_ERROR];
 static char database[NAMEDATALEN];
 static SgRows all_rows;			/* of the transaction, before it ends */
@@ -290,6 +292,7 @@ sg_measure_entry(SgLogEntry *entry)
 	entry->encoding = GetDatabaseEncoding();
 	entry->pid = MyProcPid;
 	entry->session = MyStartTimestamp;
+	entry->findings = sg_findings_raised - findings_before;
 	entry->lock_wait_ms = log_lock_waits ? lock_wait_us / 1000.0 : -1;
 }
 
@@ -371,6 +374,7 @@ forget_transaction(void)
 	lock_wait_us = 0;
 	error[0] = '\0';
 	wal_before = pgWalUsage.wal_bytes;
+	findings_before = sg_findings_raised;
 }
 
 /*
