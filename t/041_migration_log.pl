@@ -328,6 +328,9 @@ is( $node->safe_psql(
 		'postgres', q{SELECT (SELECT count(*) FROM safeguard.migration_log), (SELECT count(*) FROM safeguard.migrations_running)},
 		extra_params => [ '-U', 'other' ]),
 	'0|0', 'and no others');
+my $LAST_VERSION = 'SELECT last_version, last_applied_at IS NULL FROM safeguard.migration_stats()';
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'app' ]), 'of app|f', 'its last version');
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'other' ]), '|f', 'is not for others');
 $node->safe_psql('postgres', 'GRANT pg_monitor TO other');
 is( $node->safe_psql(
 		'postgres', q{SELECT (SELECT count(*) > 15 FROM safeguard.migration_log), (SELECT count(*) FROM safeguard.migrations_running)},

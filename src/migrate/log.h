@@ -76,6 +76,7 @@ typedef struct SgMigrationTotals
 	int64		rows_changed;
 	TimestampTz last_applied_at;	/* 0: never */
 	TimestampTz last_seen;
+	Oid			last_role;		/* 0: the last version is for everybody */
 	char		last_version[SG_MIGRATION_NAME + 1];
 } SgMigrationTotals;
 
@@ -130,7 +131,7 @@ sg_log_wrote(const SgLogEntry *entry, Oid dbid, Oid relid, TransactionId xmin)
 
 /* ---------------- log_view.c ---------------- */
 
-extern bool sg_log_may_see(const SgLogEntry *entry);
+extern bool sg_log_may_see(Oid roleid);
 
 /* ---------------- measure.c ---------------- */
 

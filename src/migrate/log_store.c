@@ -117,6 +117,8 @@ count(const SgLogEntry *entry, TimestampTz now)
 		return;
 	totals->last_applied_at = now;
 	totals->encoding = entry->encoding;
+	/* safeguard.migrations can be read by everybody */
+	totals->last_role = OidIsValid(entry->relid) ? entry->roleid : InvalidOid;
 	memcpy(totals->last_version, entry->version, sizeof(totals->last_version));
 }
 

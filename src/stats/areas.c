@@ -97,7 +97,7 @@ const SgArea sg_areas[] = {
 		.restore = sg_migration_log_restore, .reset = sg_migration_log_reset
 	},
 	{
-		.name = "migrations", .version = 1,
+		.name = "migrations", .version = 2,
 		.item_size = sizeof(SgMigrationTotals),
 		.snapshot = sg_migration_totals_snapshot,
 		.restore = sg_migration_totals_restore
