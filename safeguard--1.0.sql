@@ -1826,6 +1826,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.migration_stats() IS 'figures of the migrations of this database, of safeguard and of other tools';
 
+CREATE FUNCTION safeguard.migrated_fingerprint()
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migrated_fingerprint';
+COMMENT ON FUNCTION safeguard.migrated_fingerprint() IS 'fingerprint of schema public, computed once after each migration; NULL if it is not known';
+
 --
 -- Health and metrics
 --
@@ -2283,9 +2289,11 @@ BEGIN ATOMIC
                            ('safeguard_migration_abandoned', 'Migrations of this database that somebody has left', r.abandoned))
                    AS m(name, help, value)
     UNION ALL
-    -- a fingerprint would cost more than a scrape may
+    -- a fingerprint for each scrape would cost more than that may
     (SELECT DISTINCT ON (g.project) 'safeguard_schema_info', 'gauge', 'Version of each project that was applied last',
-            jsonb_build_object('database', current_database(), 'project', g.project, 'version', g.version, 'fingerprint', ''), 1::float8
+            jsonb_build_object('database', current_database(), 'project', g.project, 'version', g.version, 'fingerprint',
+                               coalesce((SELECT safeguard.migrated_fingerprint()), '')),
+            1::float8
        FROM safeguard.migrations g
       WHERE g.status IN ('applied', 'repaired')
       ORDER BY g.project, g.id DESC)

@@ -337,6 +337,37 @@ is( $node->safe_psql(
 		extra_params => [ '-U', 'other' ]),
 	't|1', 'but pg_monitor does');
 
+$node->safe_psql('postgres', q{SELECT safeguard.migrate('of safeguard', 'SELECT 1')});
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'app' ]), 'of safeguard|f',
+	'what safeguard.migrations has is for everybody');
+
+# ---- the fingerprint in the metrics: of the first scrape after a migration
+
+my $LABEL = q{SELECT labels->>'fingerprint' FROM safeguard.metrics() WHERE name = 'safeguard_schema_info'};
+my $FINGERPRINT = 'SELECT safeguard.schema_fingerprint()';
+my $fingerprint = $node->safe_psql('postgres', $FINGERPRINT);
+is($node->safe_psql('postgres', "BEGIN; CREATE TABLE only_here (); $LABEL"), '', 'not what one transaction sees');
+is($node->safe_psql('postgres', $LABEL, extra_params => [ '-U', 'app' ]), $fingerprint, 'that of the schema');
+$node->safe_psql('postgres', 'CREATE TABLE by_hand ()');
+is($node->safe_psql('postgres', $LABEL), $fingerprint, 'is kept');
+logged(q{UPDATE alembic_version SET version_num = 'f5'});
+is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'until the next migration');
+$node->safe_psql('postgres', q{SELECT safeguard.migrate('view', 'CREATE VIEW v AS SELECT 1 AS a')});
+$session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE v');
+is($node->safe_psql('postgres', $LABEL), '', 'a lock costs the fingerprint, not the scrape');
+$session->query_safe('COMMIT');
+$session->quit;
+$fingerprint = $node->safe_psql('postgres', $LABEL);
+is($fingerprint, $node->safe_psql('postgres', $FINGERPRINT), 'which the next one has');
+$node->safe_psql('postgres',
+	q{DO $$BEGIN FOR i IN 1 .. 500 LOOP EXECUTE 'CREATE TABLE many' || i || '()'; END LOOP; END$$});
+is($node->safe_psql('postgres', $LABEL), $fingerprint, 'tables that nobody has migrated');
+logged(q{UPDATE alembic_version SET version_num = 'f6'});
+is($node->safe_psql('postgres', $LABEL), '', 'none where it would take long');
+$node->safe_psql('postgres',
+	q{DO $$BEGIN FOR i IN 1 .. 500 LOOP EXECUTE 'DROP TABLE many' || i; END LOOP; END$$});
+
 # ---- restart, crash, reset
 
 my $before = $node->safe_psql('postgres', 'SELECT * FROM safeguard.migration_log');

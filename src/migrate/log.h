@@ -24,6 +24,7 @@
 #define SG_LOG_XIDS		8		/* transactions that one row has had */
 #define SG_LOG_TOOL		64
 #define SG_LOG_ERROR	256
+#define SG_FINGERPRINT	72		/* hexadecimal SHA-256 */
 
 /* Rows changed, not those in catalogs and TOAST tables. */
 typedef struct SgRows
@@ -63,6 +64,14 @@ typedef struct SgLogEntry
 	char		error[SG_LOG_ERROR];
 } SgLogEntry;
 
+/* The fingerprint of schema public, and after which migration. */
+typedef struct SgNotedFingerprint
+{
+	int64		id;				/* last one in safeguard.migrations */
+	int64		applied;		/* as in the totals */
+	char		text[SG_FINGERPRINT];	/* empty: not known */
+} SgNotedFingerprint;
+
 /* What the migrations of a database come to. */
 typedef struct SgMigrationTotals
 {
@@ -78,6 +87,7 @@ typedef struct SgMigrationTotals
 	TimestampTz last_seen;
 	Oid			last_role;		/* 0: the last version is for everybody */
 	char		last_version[SG_MIGRATION_NAME + 1];
+	SgNotedFingerprint fingerprint;
 } SgMigrationTotals;
 
 /* What a session is doing; one place for each PGPROC. */
@@ -115,6 +125,8 @@ extern void sg_log_slot_clear(void);
 extern SgLogEntry *sg_log_copy(uint64 *nentries, bool alone);
 extern bool sg_log_totals(Oid dbid, SgMigrationTotals *totals);
 extern void sg_log_totals_sum(SgMigrationTotals *sum);
+extern int64 sg_log_fingerprint(SgNotedFingerprint *noted);
+extern void sg_log_note_fingerprint(const SgNotedFingerprint *noted);
 extern List *sg_log_slots(void);
 
 /* Is a row with this xmin, of this table of this database, one of it? */
