@@ -135,6 +135,10 @@ like(
 	qr/^Django\|public.django_migrations\|shop.0002\|0\|.*\|f\|duplicate key value violates unique constraint "systems_pkey"$/,
 	'one that failed in a savepoint');
 
+my $app = 'a' x 100;
+is(logged(qq{INSERT INTO django_migrations (app, name, applied) VALUES ('$app', '0001', now())}),
+	"Django|public.django_migrations|$app.0001|0|1|0|0|t|", 'an application with a long name');
+
 # ---- Rails and Flyway
 
 is( logged(
@@ -144,6 +148,29 @@ is( logged(
 		q{PREPARE f AS INSERT INTO flyway_schema_history VALUES ($1, $2, 'x', 'SQL', 'V1__x.sql', 1, 'me', DEFAULT, 5, true);
 		BEGIN; CREATE TABLE by_flyway (); EXECUTE f(1, '1.0'); COMMIT}),
 	'Flyway|public.flyway_schema_history|1.0|1|1|0|0|t|', 'Flyway');
+
+is( logged(q{INSERT INTO flyway_schema_history VALUES (2, '1.1', 'x', 'SQL', 'V1.1__x.sql', 1, 'me', DEFAULT, 5, false)}),
+	'Flyway|public.flyway_schema_history|1.1|0|1|0|0|f|the history table says that it has failed',
+	'Flyway says that one has failed');
+
+# ---- Sqitch has two tables, of which one has the failures
+
+$node->safe_psql(
+	'postgres', q{CREATE SCHEMA sqitch
+	CREATE TABLE dependencies (change_id text)
+	CREATE TABLE changes (change_id text, script_hash text, change text, project text, note text,
+		committed_at timestamptz DEFAULT now(), planned_at timestamptz DEFAULT now())
+	CREATE TABLE events (event text, change_id text, change text, project text, note text,
+		committed_at timestamptz DEFAULT now(), planned_at timestamptz DEFAULT now())});
+is( logged(
+		q{BEGIN; INSERT INTO sqitch.changes VALUES ('1', 'h', 'one', 'p', ''); INSERT INTO sqitch.events VALUES ('deploy', '1', 'one', 'p', ''); COMMIT}),
+	'Sqitch|sqitch.changes|one|0|2|0|0|t|', 'Sqitch, one migration');
+is(logged(q{INSERT INTO sqitch.events VALUES ('fail', '2', 'two', 'p', '')}),
+	'Sqitch|sqitch.events|two|0|1|0|0|f|the history table says that it has failed',
+	'one that failed');
+is( logged(
+		q{BEGIN; DELETE FROM sqitch.changes; INSERT INTO sqitch.events VALUES ('revert', '1', 'one', 'p', ''); COMMIT}),
+	'Sqitch|sqitch.changes|one|0|1|0|1|t|', 'one taken back');
 
 # ---- sqlx says later how long it took
 
@@ -179,7 +206,7 @@ is( $node->safe_psql(
 		'postgres', q{SELECT applied, failed, skipped_concurrent, running, round(success_rate), last_version,
 		foreign_key_violations, unique_violations, avg_duration_ms > 0 AND max_duration_ms >= avg_duration_ms,
 		rows_changed, last_applied_at > now() - interval '1 hour' FROM safeguard.migration_stats()}),
-	'9|5|1|0|64|m1|0|2|t|134|t', 'migration_stats()');
+	'12|7|1|0|63|m1|0|2|t|139|t', 'migration_stats()');
 
 is( $node->safe_psql(
 		'postgres', q{BEGIN; DELETE FROM m; UPDATE m SET a = 1; INSERT INTO alembic_version VALUES ('f1'); COMMIT;

@@ -167,6 +167,7 @@ typedef struct SgWritten
 {
 	bool		any;
 	bool		removed;		/* a row was deleted, none written */
+	bool		failed;			/* the row says that the migration has failed */
 	char		version[SG_MIGRATION_NAME + 1];
 	char		project[SG_MIGRATION_NAME + 1];
 } SgWritten;

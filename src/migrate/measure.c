@@ -51,6 +51,7 @@ typedef struct Write
 	TransactionId xid;			/* that the row has as xmin */
 	bool		undone;			/* by the rollback of a subtransaction */
 	bool		told;			/* it is in an entry that has been made */
+	bool		failed;			/* the tool says that the migration has */
 	SgLogEntry	entry;			/* its names; figures come later */
 } Write;
 
@@ -195,6 +196,7 @@ note_write(Relation rel, const SgTool *tool, const SgWritten *written)
 	SgLogEntry *entry = &write->entry;
 
 	write->xid = GetCurrentTransactionIdIfAny();
+	write->failed = written->failed;
 	entry->removed = written->removed;
 	if (database[0] == '\0')
 		sg_copy_text(database, get_database_name(MyDatabaseId), NAMEDATALEN);
@@ -349,6 +351,12 @@ log_table(int last, bool succeeded)
 		entry->xids[entry->nxids - 1] = write->xid;
 	}
 	fill_figures(entry, succeeded);
+	if (succeeded && writes[last].failed)
+	{
+		entry->succeeded = false;
+		strlcpy(entry->error, "the history table says that it has failed",
+				sizeof(entry->error));
+	}
 	sg_log_add(entry, only_history(entry));
 }
 

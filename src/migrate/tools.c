@@ -43,6 +43,7 @@
 			{"description", SG_TOOL_STRING}, {"type", SG_TOOL_STRING}, \
 			{"script", SG_TOOL_STRING}, {"installed_on", SG_TOOL_TIME}, \
 			{"execution_time", SG_TOOL_INTEGER}, {"success", SG_TOOL_BOOL}}, \
+		.failed_column = "success", .failed_value = "false", \
 		.key = "version", \
 		.description = "h.description", \
 		.applied_at = "h.installed_on::timestamptz", \
@@ -116,6 +117,7 @@ const SgTool sg_tools[] = {
 	{
 		/* its log, for what has failed; what has succeeded is in changes */
 		.name = "Sqitch", .relation = "events", .sibling = "dependencies", .extra = true,
+		.failed_column = "event", .failed_value = "fail",
 		.columns = {{"event", SG_TOOL_STRING}, {"change_id", SG_TOOL_STRING},
 			{"change", SG_TOOL_STRING}, {"project", SG_TOOL_STRING},
 			{"note", SG_TOOL_STRING}, {"committed_at", SG_TOOL_TIME},

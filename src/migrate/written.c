@@ -61,6 +61,9 @@ column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *to,
 			case INT8OID:
 				snprintf(to, size, INT64_FORMAT, DatumGetInt64(value));
 				return true;
+			case BOOLOID:
+				strlcpy(to, DatumGetBool(value) ? "true" : "false", size);
+				return true;
 			case NAMEOID:
 				sg_copy_text(to, NameStr(*DatumGetName(value)), size);
 				return true;
@@ -78,7 +81,7 @@ static void
 read_version(HeapTuple tuple, TupleDesc desc, const SgTool *tool,
 			 SgWritten *written)
 {
-	char		app[NAMEDATALEN];
+	char		app[SG_MIGRATION_NAME + 1];
 	char		key[SG_MIGRATION_NAME + 1];
 
 	written->version[0] = written->project[0] = '\0';
@@ -94,6 +97,17 @@ read_version(HeapTuple tuple, TupleDesc desc, const SgTool *tool,
 	if (strcmp(tool->name, "Sqitch") == 0)
 		column_text(tuple, desc, "project", written->project,
 					sizeof(written->project));
+}
+
+/* Does the row say that its migration has failed? */
+static bool
+says_failed(HeapTuple tuple, TupleDesc desc, const SgTool *tool)
+{
+	char		value[NAMEDATALEN];
+
+	return tool->failed_column != NULL &&
+		column_text(tuple, desc, tool->failed_column, value, sizeof(value)) &&
+		strcmp(value, tool->failed_value) == 0;
 }
 
 /* Has a command from "cid" on, of this transaction, made the row version? */
@@ -158,9 +172,15 @@ sg_history_written(Relation rel, const SgTool *tool, CommandId cid,
 	}
 	table_endscan(scan);
 	if (last != NULL)
+	{
 		read_version(last, desc, tool, written);
+		written->failed = !written->removed && says_failed(last, desc, tool);
+	}
 
 	/* perhaps in the part that was not read */
 	if (blocks > BLOCKS_READ && processed > 0)
 		written->any = true;
+	/* what is applied is in the other table of the tool */
+	if (tool->extra && !written->failed)
+		written->any = false;
 }
