@@ -1667,7 +1667,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.schema_version(text) IS 'version that was applied last, or unknown';
 
--- what each migration has cost; relid and xids are for safeguard.migration_history
+-- what each migration has cost; the view leaves out how many findings the rules
+-- had, and relid and xids, which are for safeguard.migration_history
 CREATE FUNCTION safeguard.migration_log(
     OUT database text,
     OUT xid xid8,
@@ -1685,12 +1686,13 @@ CREATE FUNCTION safeguard.migration_log(
     OUT lock_wait_ms float8,
     OUT succeeded bool,
     OUT error text,
+    OUT findings bigint,
     OUT relid oid,
     OUT xids xid[])
 RETURNS SETOF record
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_migration_log';
-COMMENT ON FUNCTION safeguard.migration_log() IS 'rows of the view safeguard.migration_log, with what finds the rows that a migration has written to its history table';
+COMMENT ON FUNCTION safeguard.migration_log() IS 'rows of the view safeguard.migration_log, with the number of findings of the rules, and what finds the rows that a migration has written to its history table';
 
 CREATE VIEW safeguard.migration_log AS
     SELECT database, xid, project, tool, history_table, version, started_at, duration_ms, ddl_count,
@@ -1830,6 +1832,12 @@ BEGIN ATOMIC
              WHERE c.database = current_database()) AS v;
 END;
 COMMENT ON FUNCTION safeguard.migration_stats() IS 'figures of the migrations of this database, of safeguard and of other tools';
+
+CREATE FUNCTION safeguard.migrated_fingerprint()
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_migrated_fingerprint';
+COMMENT ON FUNCTION safeguard.migrated_fingerprint() IS 'fingerprint of schema public, computed once after each migration; NULL if it is not known';
 
 --
 -- Health and metrics
@@ -2288,9 +2296,11 @@ BEGIN ATOMIC
                            ('safeguard_migration_abandoned', 'Migrations of this database that somebody has left', r.abandoned))
                    AS m(name, help, value)
     UNION ALL
-    -- a fingerprint would cost more than a scrape may
+    -- a fingerprint for each scrape would cost more than that may
     (SELECT DISTINCT ON (g.project) 'safeguard_schema_info', 'gauge', 'Version of each project that was applied last',
-            jsonb_build_object('database', current_database(), 'project', g.project, 'version', g.version, 'fingerprint', ''), 1::float8
+            jsonb_build_object('database', current_database(), 'project', g.project, 'version', g.version, 'fingerprint',
+                               coalesce((SELECT safeguard.migrated_fingerprint()), '')),
+            1::float8
        FROM safeguard.migrations g
       WHERE g.status IN ('applied', 'repaired')
       ORDER BY g.project, g.id DESC)

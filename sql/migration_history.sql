@@ -305,6 +305,34 @@ INSERT INTO look_alike.play_evolutions VALUES (1, 'a', 'applied');
 INSERT INTO look_alike._yoyo_migration VALUES ('a');
 INSERT INTO look_alike.aerich VALUES (1, 'a', 'a', '{}');
 
+-- times without end, durations out of range, collations that are not for
+-- patterns, texts of any length
+CREATE COLLATION no_patterns (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE SCHEMA t_strange
+	CREATE TABLE _prisma_migrations (id varchar(36), checksum varchar(64), finished_at timestamptz, migration_name varchar(255),
+		logs text, rolled_back_at timestamptz, started_at timestamptz, applied_steps_count int)
+	CREATE TABLE phinxlog (version bigint, migration_name varchar(100), start_time timestamp, end_time timestamp)
+	CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), description text, type varchar(20) COLLATE no_patterns,
+		script varchar(1000), installed_on timestamp, execution_time int, success bool)
+	CREATE TABLE atlas_schema_revisions (version varchar COLLATE no_patterns, description varchar, applied bigint, total bigint,
+		executed_at timestamptz, execution_time bigint, error text, hash varchar)
+	CREATE TABLE refinery_schema_history (version int, name text, applied_on text COLLATE no_patterns, checksum text)
+	CREATE TABLE alembic_version (version_num text);
+INSERT INTO t_strange._prisma_migrations VALUES
+	('1', 'c', 'infinity', 'endless', NULL, NULL, '2026-01-01', 1),
+	('2', 'c', '2026-01-01 00:00:01+00', 'short', NULL, NULL, '2026-01-01 00:00+00', 1);
+INSERT INTO t_strange.phinxlog VALUES (1, 'for ever', '-infinity', 'infinity'), (2, 'long', '4713-01-01 BC', '294276-12-31');
+INSERT INTO t_strange.flyway_schema_history VALUES (1, '1', repeat('long ', 10000), 'SQL', 'x', 'infinity', 1, true),
+	(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO t_strange.atlas_schema_revisions VALUES ('1', 'd', 1, 1, '-infinity', 1, '', '');
+INSERT INTO t_strange.refinery_schema_history VALUES (1, 'a', '2026-01-01T00:00:00Z', 'x');
+INSERT INTO t_strange.alembic_version VALUES (repeat('long ', 10000));
+SELECT tool, left(version, 10) AS version, length(version) AS length, length(description) AS description, applied_at, duration_ms, success
+  FROM safeguard.migration_history() WHERE history_table ~ '^t_strange[.]'
+ ORDER BY tool COLLATE "C", version COLLATE "C";
+DROP SCHEMA t_strange CASCADE;
+DROP COLLATION no_patterns;
+
 -- what is not kept is of no tool
 CREATE TEMP TABLE "SequelizeMeta" (name varchar(255));
 INSERT INTO "SequelizeMeta" VALUES ('temporary');

@@ -49,6 +49,16 @@ SELECT safeguard.migrate('figures-1', 'CREATE TABLE h.d (id int); INSERT INTO h.
 SELECT tool, version, ddl_count, rows_inserted, wal_bytes > 0 AS wal
   FROM safeguard.migration_history WHERE version = 'figures-1';
 
+-- applied again by hand, it has not been measured; neither are the statements
+-- between migration_begin() and migration_end()
+SELECT safeguard.migration_mark('figures-1', 'reverted', 'a test', project => 'regress_figures');
+SELECT safeguard.migration_mark('figures-1', 'applied', 'a test', project => 'regress_figures');
+SELECT safeguard.migration_begin('figures-2', project => 'regress_figures');
+CREATE TABLE e AS SELECT generate_series(1, 3);
+SELECT safeguard.migration_end('figures-2', project => 'regress_figures');
+SELECT version, duration_ms IS NOT NULL AS took, success, ddl_count, rows_inserted, rows_updated, rows_deleted, wal_bytes
+  FROM safeguard.migration_history WHERE version LIKE 'figures-%' ORDER BY 1;
+
 -- what it has cost is for the role that has run it, as in migration_log
 CREATE ROLE regress_figures_reader;
 CREATE ROLE regress_figures_monitor IN ROLE pg_read_all_stats;

@@ -135,6 +135,10 @@ like(
 	qr/^Django\|public.django_migrations\|shop.0002\|0\|.*\|f\|duplicate key value violates unique constraint "systems_pkey"$/,
 	'one that failed in a savepoint');
 
+my $app = 'a' x 100;
+is(logged(qq{INSERT INTO django_migrations (app, name, applied) VALUES ('$app', '0001', now())}),
+	"Django|public.django_migrations|$app.0001|0|1|0|0|t|", 'an application with a long name');
+
 # ---- Rails and Flyway
 
 is( logged(
@@ -144,6 +148,29 @@ is( logged(
 		q{PREPARE f AS INSERT INTO flyway_schema_history VALUES ($1, $2, 'x', 'SQL', 'V1__x.sql', 1, 'me', DEFAULT, 5, true);
 		BEGIN; CREATE TABLE by_flyway (); EXECUTE f(1, '1.0'); COMMIT}),
 	'Flyway|public.flyway_schema_history|1.0|1|1|0|0|t|', 'Flyway');
+
+is( logged(q{INSERT INTO flyway_schema_history VALUES (2, '1.1', 'x', 'SQL', 'V1.1__x.sql', 1, 'me', DEFAULT, 5, false)}),
+	'Flyway|public.flyway_schema_history|1.1|0|1|0|0|f|the history table says that it has failed',
+	'Flyway says that one has failed');
+
+# ---- Sqitch has two tables, of which one has the failures
+
+$node->safe_psql(
+	'postgres', q{CREATE SCHEMA sqitch
+	CREATE TABLE dependencies (change_id text)
+	CREATE TABLE changes (change_id text, script_hash text, change text, project text, note text,
+		committed_at timestamptz DEFAULT now(), planned_at timestamptz DEFAULT now())
+	CREATE TABLE events (event text, change_id text, change text, project text, note text,
+		committed_at timestamptz DEFAULT now(), planned_at timestamptz DEFAULT now())});
+is( logged(
+		q{BEGIN; INSERT INTO sqitch.changes VALUES ('1', 'h', 'one', 'p', ''); INSERT INTO sqitch.events VALUES ('deploy', '1', 'one', 'p', ''); COMMIT}),
+	'Sqitch|sqitch.changes|one|0|2|0|0|t|', 'Sqitch, one migration');
+is(logged(q{INSERT INTO sqitch.events VALUES ('fail', '2', 'two', 'p', '')}),
+	'Sqitch|sqitch.events|two|0|1|0|0|f|the history table says that it has failed',
+	'one that failed');
+is( logged(
+		q{BEGIN; DELETE FROM sqitch.changes; INSERT INTO sqitch.events VALUES ('revert', '1', 'one', 'p', ''); COMMIT}),
+	'Sqitch|sqitch.changes|one|0|1|0|1|t|', 'one taken back');
 
 # ---- sqlx says later how long it took
 
@@ -179,7 +206,19 @@ is( $node->safe_psql(
 		'postgres', q{SELECT applied, failed, skipped_concurrent, running, round(success_rate), last_version,
 		foreign_key_violations, unique_violations, avg_duration_ms > 0 AND max_duration_ms >= avg_duration_ms,
 		rows_changed, last_applied_at > now() - interval '1 hour' FROM safeguard.migration_stats()}),
-	'9|5|1|0|64|m1|0|2|t|134|t', 'migration_stats()');
+	'12|7|1|0|63|m1|0|2|t|139|t', 'migration_stats()');
+
+is( $node->safe_psql(
+		'postgres', q{BEGIN; DELETE FROM m; UPDATE m SET a = 1; INSERT INTO alembic_version VALUES ('f1'); COMMIT;
+		DELETE FROM alembic_version WHERE version_num = 'f1';
+		SELECT safeguard.migrate('f2', 'DELETE FROM m; SELECT 1; UPDATE m SET a = 1');
+		SELECT safeguard.migrate('f3', 'SELECT 1');
+		SELECT safeguard.migration_begin('f4');
+		SELECT safeguard.migration_end('f4');
+		SELECT string_agg(version || ' ' || coalesce(findings::text, 'unknown'), ', ' ORDER BY started_at, succeeded)
+		FROM (SELECT * FROM safeguard.migration_log() OFFSET } . $seen . ') AS s'),
+	"applied\napplied\nclaimed\n\nf1 2, f1 0, f2 2, f3 0, f4 unknown", 'findings of each');
+$seen += 5;
 
 # ---- what is none
 
@@ -214,8 +253,9 @@ is( logged(
 
 $node->safe_psql('postgres', q{TRUNCATE alembic_version; COPY alembic_version FROM PROGRAM 'echo one'});
 is( logged(
-		q{BEGIN; UPDATE alembic_version SET version_num = 'two'; PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x'}),
-	'Alembic|public.alembic_version|two|0|0|1|0|t|', 'a prepared transaction');
+		q{BEGIN; UPDATE alembic_version SET version_num = 'two'; PREPARE TRANSACTION 'x'; ROLLBACK PREPARED 'x';
+		BEGIN; UPDATE alembic_version SET version_num = 'two'; PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x'}),
+	'', 'what becomes of a prepared transaction is not known to its session');
 my $session = $node->background_psql('postgres', on_error_stop => 0);
 $session->query_safe(q{BEGIN});
 $session->query_safe(q{INSERT INTO alembic_version VALUES ('k1')});
@@ -223,6 +263,22 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid, 60000) FROM pg_s
 	WHERE state = 'idle in transaction'});
 like(logged('SELECT'), qr/\|k1\|.*\|f\|terminating connection/, 'a session that is terminated');
 eval { $session->quit };
+
+# ---- values of any size: of all that a statement writes, one is read
+
+SKIP:
+{
+	skip 'no /proc', 1 unless -r '/proc/self/status';
+	my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::int / 1024 AS mb};
+	is( $node->safe_psql(
+			'postgres', qq{$peak \\gset
+			CREATE SCHEMA huge CREATE TABLE alembic_version (version_num text);
+			INSERT INTO huge.alembic_version SELECT repeat('x', 10000000) FROM generate_series(1, 40);
+			SELECT mb - :mb < 200 FROM ($peak) AS s}),
+		't', 'they do not fill the memory');
+	$node->safe_psql('postgres', 'DROP SCHEMA huge CASCADE');
+	$seen = $node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.migration_log');
+}
 
 # ---- waiting for a lock is known from the log
 
@@ -262,6 +318,11 @@ foreach my $lock (
 		"$tool|f|f", "the lock of $tool");
 	$session->query_safe("SELECT pg_advisory_unlock($key)");
 }
+is( $node->safe_psql(
+		'postgres', q{SELECT string_agg(coalesce(t, '-'), ' ' ORDER BY n)
+		FROM unnest('{5,143310882,0,4294967295,143310882,72707369}'::bigint[]) WITH ORDINALITY AS k(key, n),
+		LATERAL safeguard.migration_lock_tool(key) AS t}),
+	'- golang-migrate - - golang-migrate Prisma', 'many locks in one query');
 $session->query_safe('SELECT pg_advisory_lock(4711), pg_advisory_lock(1, 72707369)');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM safeguard.migrations_running'), 0, 'other keys');
 $session->query_safe('SELECT pg_advisory_lock(72707369)');
@@ -294,11 +355,45 @@ is( $node->safe_psql(
 		'postgres', q{SELECT (SELECT count(*) FROM safeguard.migration_log), (SELECT count(*) FROM safeguard.migrations_running)},
 		extra_params => [ '-U', 'other' ]),
 	'0|0', 'and no others');
+my $LAST_VERSION = 'SELECT last_version, last_applied_at IS NULL FROM safeguard.migration_stats()';
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'app' ]), 'of app|f', 'its last version');
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'other' ]), '|f', 'is not for others');
 $node->safe_psql('postgres', 'GRANT pg_monitor TO other');
 is( $node->safe_psql(
 		'postgres', q{SELECT (SELECT count(*) > 15 FROM safeguard.migration_log), (SELECT count(*) FROM safeguard.migrations_running)},
 		extra_params => [ '-U', 'other' ]),
 	't|1', 'but pg_monitor does');
+
+$node->safe_psql('postgres', q{SELECT safeguard.migrate('of safeguard', 'SELECT 1')});
+is($node->safe_psql('postgres', $LAST_VERSION, extra_params => [ '-U', 'app' ]), 'of safeguard|f',
+	'what safeguard.migrations has is for everybody');
+
+# ---- the fingerprint in the metrics: of the first scrape after a migration
+
+my $LABEL = q{SELECT labels->>'fingerprint' FROM safeguard.metrics() WHERE name = 'safeguard_schema_info'};
+my $FINGERPRINT = 'SELECT safeguard.schema_fingerprint()';
+my $fingerprint = $node->safe_psql('postgres', $FINGERPRINT);
+is($node->safe_psql('postgres', "BEGIN; CREATE TABLE only_here (); $LABEL"), '', 'not what one transaction sees');
+is($node->safe_psql('postgres', $LABEL, extra_params => [ '-U', 'app' ]), $fingerprint, 'that of the schema');
+$node->safe_psql('postgres', 'CREATE TABLE by_hand ()');
+is($node->safe_psql('postgres', $LABEL), $fingerprint, 'is kept');
+logged(q{UPDATE alembic_version SET version_num = 'f5'});
+is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'until the next migration');
+$node->safe_psql('postgres', q{SELECT safeguard.migrate('view', 'CREATE VIEW v AS SELECT 1 AS a')});
+$session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE v');
+is($node->safe_psql('postgres', $LABEL), '', 'a lock costs the fingerprint, not the scrape');
+$session->query_safe('COMMIT');
+$session->quit;
+$fingerprint = $node->safe_psql('postgres', $LABEL);
+is($fingerprint, $node->safe_psql('postgres', $FINGERPRINT), 'which the next one has');
+$node->safe_psql('postgres',
+	q{DO $$BEGIN FOR i IN 1 .. 500 LOOP EXECUTE 'CREATE TABLE many' || i || '()'; END LOOP; END$$});
+is($node->safe_psql('postgres', $LABEL), $fingerprint, 'tables that nobody has migrated');
+logged(q{UPDATE alembic_version SET version_num = 'f6'});
+is($node->safe_psql('postgres', $LABEL), '', 'none where it would take long');
+$node->safe_psql('postgres',
+	q{DO $$BEGIN FOR i IN 1 .. 500 LOOP EXECUTE 'DROP TABLE many' || i; END LOOP; END$$});
 
 # ---- restart, crash, reset
 

@@ -39,7 +39,7 @@ sg_figures_load(void)
 		SgLogEntry *entry = &entries[i - 1];
 
 		if (entry->dbid == MyDatabaseId && entry->succeeded &&
-			!entry->removed && sg_log_may_see(entry))
+			!entry->removed && sg_log_may_see(entry->roleid))
 			result = lappend(result, entry);
 	}
 	return result;
@@ -48,7 +48,7 @@ sg_figures_load(void)
 /* The entry of a row, or NULL. */
 static const SgLogEntry *
 find_entry(List *entries, Oid relid, TransactionId xmin, const char *project,
-		   const char *version)
+		   const char *version, double duration_ms)
 {
 	ListCell   *lc;
 
@@ -58,8 +58,12 @@ find_entry(List *entries, Oid relid, TransactionId xmin, const char *project,
 
 		if (sg_log_wrote(entry, MyDatabaseId, relid, xmin))
 			return entry;
-		/* safeguard's own have a name, and no other row of it */
+		/*
+		 * safeguard's own have a name, and no other row of it; the row has
+		 * the same duration unless it was marked by hand since
+		 */
 		if (!OidIsValid(entry->relid) && project != NULL && version != NULL &&
+			entry->duration_ms == duration_ms &&
 			strcmp(entry->project, project) == 0 &&
 			strcmp(entry->version, version) == 0)
 			return entry;
@@ -73,10 +77,10 @@ find_entry(List *entries, Oid relid, TransactionId xmin, const char *project,
 void
 sg_figures_put(List *entries, Oid relid, TransactionId xmin,
 			   const char *project, const char *version,
-			   Datum *values, bool *nulls)
+			   double duration_ms, Datum *values, bool *nulls)
 {
 	const SgLogEntry *entry = find_entry(entries, relid, xmin, project,
-										 version);
+										 version, duration_ms);
 	int			n = 0;
 
 	memset(nulls, true, SG_FIGURE_COLUMNS * sizeof(bool));

@@ -53,6 +53,9 @@
 /* the copy of a table's rows, in the query about them */
 #define COPIED_ROWS "sg_history_rows"
 
+/* characters of a text that are shown: anybody may write a gigabyte */
+#define TEXT_SHOWN	8192
+
 /* what the query returns: columns of the function, and what finds the rest */
 enum
 {
@@ -217,6 +220,13 @@ append_column(StringInfo sql, const char *expr, const char *type)
 	appendStringInfo(sql, ", (%s)::%s", expr != NULL ? expr : "NULL", type);
 }
 
+static void
+append_text(StringInfo sql, const char *expr)
+{
+	appendStringInfo(sql, ", left((%s)::text, %d)",
+					 expr != NULL ? expr : "NULL", TEXT_SHOWN);
+}
+
 /*
  * What the rows of a table mean, in SQL.
  */
@@ -231,13 +241,13 @@ history_query(const SgTool *tool, Relation rel, const char *rows,
 	appendStringInfo(&sql, "SELECT %s::text, %s::text",
 					 quote_literal_cstr(tool->name),
 					 quote_literal_cstr(table_name(RelationGetRelid(rel))));
-	append_column(&sql, tool->version != NULL ? tool->version : key, "text");
-	append_column(&sql, tool->description, "text");
+	append_text(&sql, tool->version != NULL ? tool->version : key);
+	append_text(&sql, tool->description);
 	append_column(&sql, without_times ? NULL : tool->applied_at, "timestamptz");
 	append_column(&sql, tool->duration_ms, "float8");
 	append_column(&sql, tool->success != NULL ? tool->success : "true", "bool");
 	append_column(&sql, "h.xmin", "xid");
-	append_column(&sql, tool->project, "text");
+	append_text(&sql, tool->project);
 	appendStringInfo(&sql, " FROM %s h", rows);
 	if (tool->condition != NULL)
 	{
@@ -364,13 +374,17 @@ put_row(ReturnSetInfo *rsinfo, TupleTableSlot *slot, Oid relid, List *figures)
 {
 	Datum		values[HISTORY_COLUMNS + SG_FIGURE_COLUMNS];
 	bool		nulls[HISTORY_COLUMNS + SG_FIGURE_COLUMNS];
+	char	   *project;
 
 	slot_getallattrs(slot);
+	project = text_of(slot, QUERY_PROJECT);
 	memcpy(values, slot->tts_values, HISTORY_COLUMNS * sizeof(Datum));
 	memcpy(nulls, slot->tts_isnull, HISTORY_COLUMNS * sizeof(bool));
 	sg_figures_put(figures, relid,
 				   DatumGetTransactionId(slot->tts_values[QUERY_XMIN]),
-				   text_of(slot, QUERY_PROJECT), text_of(slot, QUERY_VERSION),
+				   project, project ? text_of(slot, QUERY_VERSION) : NULL,
+				   slot->tts_isnull[QUERY_DURATION] ? -1 :
+				   DatumGetFloat8(slot->tts_values[QUERY_DURATION]),
 				   &values[HISTORY_COLUMNS], &nulls[HISTORY_COLUMNS]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -409,7 +423,10 @@ append_history(ReturnSetInfo *rsinfo, Oid relid, List *figures)
 
 	slot = MakeSingleTupleTableSlot(query_columns(), &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(read.result, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
 		put_row(rsinfo, slot, relid, figures);
+	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(read.result);
 }

@@ -24,6 +24,6 @@ extern bool sg_table_is_plain(Relation rel);
 extern List *sg_figures_load(void);
 extern void sg_figures_put(List *entries, Oid relid, TransactionId xmin,
 						   const char *project, const char *version,
-						   Datum *values, bool *nulls);
+						   double duration_ms, Datum *values, bool *nulls);
 
 #endif							/* SG_HISTORY_H */

@@ -21,6 +21,7 @@
 
 #include "migrate/log.h"
 #include "safeguard.h"
+#include "stats/findings.h"
 
 #define MAX_OWN		8
 
@@ -31,6 +32,7 @@ typedef struct OwnMigration
 	bool		ended;
 	SgRows		rows;			/* before it; when it has ended, of it */
 	int64		ddl_count;		/* the same */
+	int64		findings;		/* the same */
 } OwnMigration;
 
 static OwnMigration own[MAX_OWN];
@@ -55,6 +57,7 @@ end_own(OwnMigration *migration)
 	if (migration->ended)
 		return;
 	migration->ended = true;
+	migration->findings = sg_findings_raised - migration->findings;
 	sg_rows_of_transaction(&now, own_table);
 	migration->ddl_count = sg_measured_commands() - migration->ddl_count;
 	if (now.inserted < 0 || migration->rows.inserted < 0)
@@ -104,6 +107,7 @@ sg_migration_started(const SgMigrationName *name)
 	migration->name = hash_name(name);
 	migration->ended = false;
 	migration->ddl_count = sg_measured_commands();
+	migration->findings = sg_findings_raised;
 	sg_rows_of_transaction(&migration->rows, own_table);
 	sg_log_slot("safeguard", name->project, name->version,
 				GetCurrentTimestamp());
@@ -143,6 +147,7 @@ fill_entry(SgLogEntry *entry, const SgMigrationName *name,
 	entry->started_at = figures->started_at;
 	entry->duration_ms = figures->duration_ms;
 	entry->ddl_count = -1;
+	entry->findings = -1;
 	entry->rows.inserted = entry->rows.updated = entry->rows.deleted = -1;
 	entry->wal_bytes = figures->wal_bytes;
 	memcpy(entry->database, database, NAMEDATALEN);
@@ -167,9 +172,14 @@ sg_migration_applied(const SgMigrationName *name,
 		return;
 	fill_entry(&entry, name, figures);
 	entry.succeeded = true;
-	if (take_own(name, &migration) && migration.ended)
+	/* migration_end() knows nothing of the transactions before its own */
+	if (figures->rows_changed < 0)
+		entry.wal_bytes = -1;
+	if (take_own(name, &migration) && migration.ended &&
+		figures->rows_changed >= 0)
 	{
 		entry.ddl_count = migration.ddl_count;
+		entry.findings = migration.findings;
 		entry.rows = migration.rows;
 	}
 	sg_log_add(&entry, false);
@@ -189,7 +199,9 @@ sg_migration_failed(const SgMigrationName *name,
 	if (!sg_migration_log_on)
 		return;
 	fill_entry(&entry, name, figures);
-	take_own(name, &migration);
+	if (take_own(name, &migration))
+		entry.findings = migration.ended ? migration.findings :
+			sg_findings_raised - migration.findings;
 	sg_copy_text(entry.error, message, sizeof(entry.error));
 	sg_log_add(&entry, false);
 }

@@ -24,6 +24,7 @@
 #define SG_LOG_XIDS		8		/* transactions that one row has had */
 #define SG_LOG_TOOL		64
 #define SG_LOG_ERROR	256
+#define SG_FINGERPRINT	72		/* hexadecimal SHA-256 */
 
 /* Rows changed, not those in catalogs and TOAST tables. */
 typedef struct SgRows
@@ -51,6 +52,7 @@ typedef struct SgLogEntry
 	SgRows		rows;
 	int64		wal_bytes;
 	double		lock_wait_ms;	/* -1: log_lock_waits is off */
+	int64		findings;		/* of the rules; -1: not known */
 	bool		succeeded;
 	bool		removed;		/* the row was taken out of the history */
 	char		database[NAMEDATALEN];
@@ -61,6 +63,14 @@ typedef struct SgLogEntry
 	char		version[SG_MIGRATION_NAME + 1];
 	char		error[SG_LOG_ERROR];
 } SgLogEntry;
+
+/* The fingerprint of schema public, and after which migration. */
+typedef struct SgNotedFingerprint
+{
+	int64		id;				/* last one in safeguard.migrations */
+	int64		applied;		/* as in the totals */
+	char		text[SG_FINGERPRINT];	/* empty: not known */
+} SgNotedFingerprint;
 
 /* What the migrations of a database come to. */
 typedef struct SgMigrationTotals
@@ -75,7 +85,9 @@ typedef struct SgMigrationTotals
 	int64		rows_changed;
 	TimestampTz last_applied_at;	/* 0: never */
 	TimestampTz last_seen;
+	Oid			last_role;		/* 0: the last version is for everybody */
 	char		last_version[SG_MIGRATION_NAME + 1];
+	SgNotedFingerprint fingerprint;
 } SgMigrationTotals;
 
 /* What a session is doing; one place for each PGPROC. */
@@ -113,6 +125,8 @@ extern void sg_log_slot_clear(void);
 extern SgLogEntry *sg_log_copy(uint64 *nentries, bool alone);
 extern bool sg_log_totals(Oid dbid, SgMigrationTotals *totals);
 extern void sg_log_totals_sum(SgMigrationTotals *sum);
+extern int64 sg_log_fingerprint(SgNotedFingerprint *noted);
+extern void sg_log_note_fingerprint(const SgNotedFingerprint *noted);
 extern List *sg_log_slots(void);
 
 /* Is a row with this xmin, of this table of this database, one of it? */
@@ -129,7 +143,7 @@ sg_log_wrote(const SgLogEntry *entry, Oid dbid, Oid relid, TransactionId xmin)
 
 /* ---------------- log_view.c ---------------- */
 
-extern bool sg_log_may_see(const SgLogEntry *entry);
+extern bool sg_log_may_see(Oid roleid);
 
 /* ---------------- measure.c ---------------- */
 
@@ -153,6 +167,7 @@ typedef struct SgWritten
 {
 	bool		any;
 	bool		removed;		/* a row was deleted, none written */
+	bool		failed;			/* the row says that the migration has failed */
 	char		version[SG_MIGRATION_NAME + 1];
 	char		project[SG_MIGRATION_NAME + 1];
 } SgWritten;

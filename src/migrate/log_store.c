@@ -117,6 +117,8 @@ count(const SgLogEntry *entry, TimestampTz now)
 		return;
 	totals->last_applied_at = now;
 	totals->encoding = entry->encoding;
+	/* safeguard.migrations can be read by everybody */
+	totals->last_role = OidIsValid(entry->relid) ? entry->roleid : InvalidOid;
 	memcpy(totals->last_version, entry->version, sizeof(totals->last_version));
 }
 
@@ -170,6 +172,28 @@ sg_log_totals_sum(SgMigrationTotals *sum)
 		sum->failed += shared->totals[i].failed;
 		sum->skipped += shared->totals[i].skipped;
 	}
+	LWLockRelease(sg_lock(SG_LOCK_MIGRATIONS));
+}
+
+/*
+ * What is noted for this database; returns how many migrations it has had.
+ */
+int64
+sg_log_fingerprint(SgNotedFingerprint *noted)
+{
+	SgMigrationTotals totals;
+
+	if (!sg_log_totals(MyDatabaseId, &totals))
+		return 0;
+	*noted = totals.fingerprint;
+	return totals.applied;
+}
+
+void
+sg_log_note_fingerprint(const SgNotedFingerprint *noted)
+{
+	LWLockAcquire(sg_lock(SG_LOCK_MIGRATIONS), LW_EXCLUSIVE);
+	get_totals(MyDatabaseId)->fingerprint = *noted;
 	LWLockRelease(sg_lock(SG_LOCK_MIGRATIONS));
 }
 
@@ -415,6 +439,7 @@ sg_migration_totals_restore(void *items, uint64 nitems)
 		SgMigrationTotals *totals = (SgMigrationTotals *) items + i;
 
 		totals->last_version[sizeof(totals->last_version) - 1] = '\0';
+		totals->fingerprint.text[SG_FINGERPRINT - 1] = '\0';
 		if (PG_VALID_ENCODING(totals->encoding))
 			shared->totals[shared->ntotals++] = *totals;
 	}

@@ -25,7 +25,7 @@
 #include "safeguard.h"
 #include "stats/findings.h"
 
-#define LOG_COLUMNS		18
+#define LOG_COLUMNS		19
 #define TOTALS_COLUMNS	9
 
 PG_FUNCTION_INFO_V1(sg_migration_log);
@@ -36,10 +36,10 @@ PG_FUNCTION_INFO_V1(sg_migration_totals);
  * read.
  */
 bool
-sg_log_may_see(const SgLogEntry *entry)
+sg_log_may_see(Oid roleid)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		has_privs_of_role(GetUserId(), entry->roleid);
+		has_privs_of_role(GetUserId(), roleid);
 }
 
 /* a number that may not be known */
@@ -92,6 +92,7 @@ put_entry(ReturnSetInfo *rsinfo, const SgLogEntry *entry)
 	values[n++] = Float8GetDatum(entry->lock_wait_ms);
 	values[n++] = BoolGetDatum(entry->succeeded);
 	TEXT(entry->error);
+	KNOWN(entry->findings);
 	nulls[n] = !OidIsValid(entry->relid) || entry->dbid != MyDatabaseId;
 	values[n++] = ObjectIdGetDatum(entry->relid);
 	values[n++] = xids_column(entry);
@@ -120,7 +121,7 @@ sg_migration_log(PG_FUNCTION_ARGS)
 				errmsg("out of memory"));
 	for (uint64 i = 0; i < n; i++)
 	{
-		if (sg_log_may_see(&entries[i]))
+		if (sg_log_may_see(entries[i].roleid))
 			put_entry(rsinfo, &entries[i]);
 	}
 	pfree(entries);
@@ -162,6 +163,8 @@ sg_migration_totals(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(totals.max_ms);
 	values[n++] = Int64GetDatum(totals.rows_changed);
 	values[n] = sg_text_column(totals.last_version, totals.encoding, &nulls[n]);
+	if (OidIsValid(totals.last_role) && !sg_log_may_see(totals.last_role))
+		nulls[n] = true;
 	n++;
 	nulls[n] = totals.last_applied_at == 0;
 	values[n++] = TimestampTzGetDatum(totals.last_applied_at);

@@ -36,6 +36,7 @@
 
 #include "migrate/log.h"
 #include "safeguard.h"
+#include "stats/findings.h"
 
 #define OTHERS			128		/* tables that are no history, remembered */
 #define RELATIONS_SEEN	8		/* result relations looked at: of the leaves of
@@ -50,6 +51,7 @@ typedef struct Write
 	TransactionId xid;			/* that the row has as xmin */
 	bool		undone;			/* by the rollback of a subtransaction */
 	bool		told;			/* it is in an entry that has been made */
+	bool		failed;			/* the tool says that the migration has */
 	SgLogEntry	entry;			/* its names; figures come later */
 } Write;
 
@@ -60,6 +62,7 @@ static Write writes[MAX_WRITES];
 static int	nwrites = 0;
 static uint64 wal_before = 0;	/* when the last transaction ended */
 static int64 lock_wait_us = 0;
+static int64 findings_before = 0;	/* the same */
 static char error[SG_LOG_ERROR];
 static char database[NAMEDATALEN];
 static SgRows all_rows;			/* of the transaction, before it ends */
@@ -193,6 +196,7 @@ note_write(Relation rel, const SgTool *tool, const SgWritten *written)
 	SgLogEntry *entry = &write->entry;
 
 	write->xid = GetCurrentTransactionIdIfAny();
+	write->failed = written->failed;
 	entry->removed = written->removed;
 	if (database[0] == '\0')
 		sg_copy_text(database, get_database_name(MyDatabaseId), NAMEDATALEN);
@@ -290,6 +294,7 @@ sg_measure_entry(SgLogEntry *entry)
 	entry->encoding = GetDatabaseEncoding();
 	entry->pid = MyProcPid;
 	entry->session = MyStartTimestamp;
+	entry->findings = sg_findings_raised - findings_before;
 	entry->lock_wait_ms = log_lock_waits ? lock_wait_us / 1000.0 : -1;
 }
 
@@ -346,6 +351,12 @@ log_table(int last, bool succeeded)
 		entry->xids[entry->nxids - 1] = write->xid;
 	}
 	fill_figures(entry, succeeded);
+	if (succeeded && writes[last].failed)
+	{
+		entry->succeeded = false;
+		strlcpy(entry->error, "the history table says that it has failed",
+				sizeof(entry->error));
+	}
 	sg_log_add(entry, only_history(entry));
 }
 
@@ -371,6 +382,7 @@ forget_transaction(void)
 	lock_wait_us = 0;
 	error[0] = '\0';
 	wal_before = pgWalUsage.wal_bytes;
+	findings_before = sg_findings_raised;
 }
 
 /*
@@ -389,14 +401,15 @@ xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
 			if (nwrites > 0)
 				look_at_rows();
 			return;
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
 			if (nwrites > 0)
 				log_all(true);
+			break;
+		case XACT_EVENT_PREPARE:
+			/* nobody knows yet what becomes of it, and who will be told */
 			break;
 		case XACT_EVENT_ABORT:
 			if (nwrites > 0)

@@ -57,6 +57,13 @@ static const struct
 #define SQLX_SALT			INT64CONST(0x3d32ad9e)
 #define GOLANG_MIGRATE_SALT UINT64CONST(1486364155)
 
+/* The keys of golang-migrate for the schemas of this database. */
+typedef struct SchemaKeys
+{
+	int			n;
+	uint32	   *key;
+} SchemaKeys;
+
 static uint32
 crc_of(const char *data, Size size)
 {
@@ -72,31 +79,69 @@ crc_of(const char *data, Size size)
  * golang-migrate locks for a schema; its table has the name that it always
  * has.
  */
-static bool
-is_golang_migrate(int64 key, const char *schema, const char *database)
+static uint32
+golang_migrate_key(const char *schema, const char *database)
 {
 	char		text[3 * NAMEDATALEN];
 	int			size = snprintf(text, sizeof(text), "%s%cschema_migrations%c%s",
 								schema, '\0', '\0', database);
 
-	return key == (int64) (uint32) (crc_of(text, size) * GOLANG_MIGRATE_SALT);
+	return (uint32) (crc_of(text, size) * GOLANG_MIGRATE_SALT);
 }
 
-static bool
-any_golang_migrate(int64 key, const char *database)
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The keys of all schemas, in order. */
+static SchemaKeys *
+schema_keys(const char *database, MemoryContext context)
 {
 	Relation	rel = table_open(NamespaceRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
-	bool		found = false;
+	int			room = 64;
+	SchemaKeys *keys = MemoryContextAlloc(context, sizeof(SchemaKeys));
 
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = is_golang_migrate(key,
-								  NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname),
-								  database);
+	keys->n = 0;
+	keys->key = MemoryContextAlloc(context, room * sizeof(uint32));
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_namespace form = (Form_pg_namespace) GETSTRUCT(tuple);
+
+		if (keys->n == room)
+		{
+			room *= 2;
+			keys->key = repalloc_huge(keys->key, room * sizeof(uint32));
+		}
+		keys->key[keys->n++] = golang_migrate_key(NameStr(form->nspname),
+												  database);
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	qsort(keys->key, keys->n, sizeof(uint32), compare_keys);
+	return keys;
+}
+
+/*
+ * Is it the key of a schema?  A query that asks for many locks reads the
+ * schemas once.
+ */
+static bool
+is_golang_migrate(int64 key, const char *database, FmgrInfo *flinfo)
+{
+	SchemaKeys *keys = flinfo->fn_extra;
+	uint32		wanted = (uint32) key;
+
+	if (keys == NULL)
+		flinfo->fn_extra = keys = schema_keys(database, flinfo->fn_mcxt);
+	return bsearch(&wanted, keys->key, keys->n, sizeof(uint32),
+				   compare_keys) != NULL;
 }
 
 /*
@@ -129,7 +174,7 @@ sg_migration_lock_tool(PG_FUNCTION_ARGS)
 	if (key == SQLX_SALT * crc)
 		PG_RETURN_TEXT_P(cstring_to_text("sqlx"));
 	if (key > 0 && key <= (int64) PG_UINT32_MAX &&
-		any_golang_migrate(key, database))
+		is_golang_migrate(key, database, fcinfo->flinfo))
 		PG_RETURN_TEXT_P(cstring_to_text("golang-migrate"));
 	PG_RETURN_NULL();
 }

@@ -20,10 +20,21 @@
 
 #include "migrate/tools.h"
 
+/*
+ * A column that is matched with a regular expression is so in the collation
+ * "C", since it may have one that is not for such.
+ */
+
 /* a time as RFC 3339 text; what is not one is NULL */
 #define TEXT_TIME(column) \
-	"CASE WHEN " column " ~ '^\\d{4}-[01]\\d-[0-3]\\d[T ][0-2]\\d:[0-5]\\d'" \
+	"CASE WHEN " column " COLLATE \"C\" ~ '^\\d{4}-[01]\\d-[0-3]\\d[T ][0-2]\\d:[0-5]\\d'" \
 	" THEN " column "::timestamptz END"
+
+/* not between times that are infinite, or so far apart that it is an error */
+#define ELAPSED(start, stop) \
+	"CASE WHEN " start " BETWEEN '1900-01-01' AND '9999-12-31'" \
+	" AND " stop " BETWEEN '1900-01-01' AND '9999-12-31'" \
+	" THEN extract(epoch FROM " stop " - " start ")::float8 * 1000 END"
 
 #define FLYWAY(table) \
 	{ \
@@ -32,16 +43,17 @@
 			{"description", SG_TOOL_STRING}, {"type", SG_TOOL_STRING}, \
 			{"script", SG_TOOL_STRING}, {"installed_on", SG_TOOL_TIME}, \
 			{"execution_time", SG_TOOL_INTEGER}, {"success", SG_TOOL_BOOL}}, \
+		.failed_column = "success", .failed_value = "false", \
 		.key = "version", \
 		.description = "h.description", \
 		.applied_at = "h.installed_on::timestamptz", \
 		.duration_ms = "h.execution_time::float8", \
 		.success = "h.success", \
 		/* an undone version has a later row that says so */ \
-		.condition = "h.type::text !~ '^(UNDO|DELETE|SCHEMA)' AND NOT EXISTS" \
+		.condition = "h.type::text COLLATE \"C\" !~ '^(UNDO|DELETE|SCHEMA)' AND NOT EXISTS" \
 			" (SELECT FROM %s u WHERE u.version::text = h.version::text AND" \
 			" u.installed_rank > h.installed_rank AND u.success AND" \
-			" u.type::text ~ '^(UNDO|DELETE)')" \
+			" u.type::text COLLATE \"C\" ~ '^(UNDO|DELETE)')" \
 	}
 
 #define EF_CORE(table, id, product) \
@@ -105,6 +117,7 @@ const SgTool sg_tools[] = {
 	{
 		/* its log, for what has failed; what has succeeded is in changes */
 		.name = "Sqitch", .relation = "events", .sibling = "dependencies", .extra = true,
+		.failed_column = "event", .failed_value = "fail",
 		.columns = {{"event", SG_TOOL_STRING}, {"change_id", SG_TOOL_STRING},
 			{"change", SG_TOOL_STRING}, {"project", SG_TOOL_STRING},
 			{"note", SG_TOOL_STRING}, {"committed_at", SG_TOOL_TIME},
@@ -123,7 +136,7 @@ const SgTool sg_tools[] = {
 			{"rolled_back_at", SG_TOOL_TIME}, {"applied_steps_count", SG_TOOL_INTEGER}},
 		.key = "migration_name",
 		.applied_at = "h.finished_at::timestamptz",
-		.duration_ms = "extract(epoch FROM h.finished_at - h.started_at)::float8 * 1000",
+		.duration_ms = ELAPSED("h.started_at", "h.finished_at"),
 		/* started, and neither finished nor failed: it runs, or was killed */
 		.success = "CASE WHEN h.rolled_back_at IS NOT NULL THEN false"
 			" WHEN h.finished_at IS NOT NULL THEN true"
@@ -328,7 +341,7 @@ const SgTool sg_tools[] = {
 		.key = "version",
 		.description = "h.migration_name",
 		.applied_at = "h.end_time::timestamptz",
-		.duration_ms = "extract(epoch FROM h.end_time - h.start_time)::float8 * 1000"
+		.duration_ms = ELAPSED("h.start_time", "h.end_time")
 	},
 	{
 		.name = "Doctrine", .relation = "doctrine_migration_versions",
@@ -349,7 +362,7 @@ const SgTool sg_tools[] = {
 		.applied_at = "h.executed_at::timestamptz",
 		.duration_ms = "h.execution_time / 1e6::float8",	/* nanoseconds */
 		.success = "CASE WHEN h.error <> '' THEN false WHEN h.applied >= h.total THEN true END",
-		.condition = "h.version !~ '^[.]'"	/* of the tool, no migration */
+		.condition = "h.version COLLATE \"C\" !~ '^[.]'"	/* of the tool, no migration */
 	},
 	{
 		.name = "MikroORM", .relation = "mikro_orm_migrations",

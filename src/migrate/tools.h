@@ -52,6 +52,8 @@ typedef struct SgTool
 	bool		exact;			/* it has these columns and no other */
 	bool		extra;			/* a second table of its tool, which tells
 								 * nothing about migrations that are applied */
+	const char *failed_column;	/* with this value there, a row is that of a */
+	const char *failed_value;	/* migration that has failed */
 	SgToolColumn columns[SG_TOOL_COLUMNS + 1];
 
 	const char *key;			/* column that names the migration: what this

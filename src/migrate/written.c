@@ -51,6 +51,8 @@ column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *to,
 		{
 			case TEXTOID:
 			case VARCHAROID:
+				/* no more of a long one than is wanted */
+				value = PointerGetDatum(PG_DETOAST_DATUM_SLICE(value, 0, size));
 				sg_copy_text(to, TextDatumGetCString(value), size);
 				return true;
 			case INT4OID:
@@ -58,6 +60,9 @@ column_text(HeapTuple tuple, TupleDesc desc, const char *name, char *to,
 				return true;
 			case INT8OID:
 				snprintf(to, size, INT64_FORMAT, DatumGetInt64(value));
+				return true;
+			case BOOLOID:
+				strlcpy(to, DatumGetBool(value) ? "true" : "false", size);
 				return true;
 			case NAMEOID:
 				sg_copy_text(to, NameStr(*DatumGetName(value)), size);
@@ -76,7 +81,7 @@ static void
 read_version(HeapTuple tuple, TupleDesc desc, const SgTool *tool,
 			 SgWritten *written)
 {
-	char		app[NAMEDATALEN];
+	char		app[SG_MIGRATION_NAME + 1];
 	char		key[SG_MIGRATION_NAME + 1];
 
 	written->version[0] = written->project[0] = '\0';
@@ -92,6 +97,17 @@ read_version(HeapTuple tuple, TupleDesc desc, const SgTool *tool,
 	if (strcmp(tool->name, "Sqitch") == 0)
 		column_text(tuple, desc, "project", written->project,
 					sizeof(written->project));
+}
+
+/* Does the row say that its migration has failed? */
+static bool
+says_failed(HeapTuple tuple, TupleDesc desc, const SgTool *tool)
+{
+	char		value[NAMEDATALEN];
+
+	return tool->failed_column != NULL &&
+		column_text(tuple, desc, tool->failed_column, value, sizeof(value)) &&
+		strcmp(value, tool->failed_value) == 0;
 }
 
 /* Has a command from "cid" on, of this transaction, made the row version? */
@@ -128,6 +144,7 @@ sg_history_written(Relation rel, const SgTool *tool, CommandId cid,
 	BlockNumber blocks;
 	TableScanDesc scan;
 	HeapTuple	tuple;
+	HeapTuple	last = NULL;
 
 	memset(written, 0, sizeof(*written));
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
@@ -148,12 +165,22 @@ sg_history_written(Relation rel, const SgTool *tool, CommandId cid,
 		{
 			written->any = true;
 			written->removed = gone;
-			read_version(tuple, desc, tool, written);
+			if (last != NULL)
+				heap_freetuple(last);
+			last = heap_copytuple(tuple);
 		}
 	}
 	table_endscan(scan);
+	if (last != NULL)
+	{
+		read_version(last, desc, tool, written);
+		written->failed = !written->removed && says_failed(last, desc, tool);
+	}
 
 	/* perhaps in the part that was not read */
 	if (blocks > BLOCKS_READ && processed > 0)
 		written->any = true;
+	/* what is applied is in the other table of the tool */
+	if (tool->extra && !written->failed)
+		written->any = false;
 }

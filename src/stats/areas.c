@@ -91,13 +91,13 @@ const SgArea sg_areas[] = {
 		.reset = sg_violations_reset
 	},
 	{
-		.name = "migration log", .version = 1, .item_size = sizeof(SgLogEntry),
+		.name = "migration log", .version = 2, .item_size = sizeof(SgLogEntry),
 		.size = sg_migration_log_size, .startup = sg_migration_log_startup,
 		.snapshot = sg_migration_log_snapshot,
 		.restore = sg_migration_log_restore, .reset = sg_migration_log_reset
 	},
 	{
-		.name = "migrations", .version = 1,
+		.name = "migrations", .version = 2,
 		.item_size = sizeof(SgMigrationTotals),
 		.snapshot = sg_migration_totals_snapshot,
 		.restore = sg_migration_totals_restore

@@ -38,6 +38,7 @@
 /* per cent of the entries that are dropped at once when the table is full */
 #define EVICT_PERCENT	5
 
+int64		sg_findings_raised = 0;
 SgShared   *sg_shared = NULL;
 HTAB	   *sg_finding_table = NULL;
 
@@ -299,6 +300,7 @@ sg_findings_count(const SgFinding *finding, SgLevel level,
 	SgFindingEntry call;
 	SgFindingEntry **room;
 
+	sg_findings_raised++;
 	if (sg_shared == NULL)
 		return;
 

@@ -80,6 +80,8 @@ typedef struct SgShared
 extern SgShared *sg_shared;
 extern HTAB *sg_finding_table;
 
+extern int64 sg_findings_raised;	/* by this session */
+
 extern uint64 sg_unjudged_get(int *sqlstate, char *message, Size size);
 
 /* ---------------- stats/views.c ---------------- */
