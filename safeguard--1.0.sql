@@ -285,6 +285,12 @@ LANGUAGE C VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'sg_view_text';
 COMMENT ON FUNCTION safeguard.view_text(oid) IS 'query of a view, as text that is the same in all versions of the server';
 
+CREATE FUNCTION safeguard.restored_text(definition text)
+RETURNS text
+LANGUAGE C IMMUTABLE STRICT
+AS 'MODULE_PATHNAME', 'sg_restored_text';
+COMMENT ON FUNCTION safeguard.restored_text(text) IS 'a definition that the server prints, as it prints it after pg_dump and a restore';
+
 CREATE FUNCTION safeguard.valid_objects(objects jsonb)
 RETURNS jsonb
 LANGUAGE C VOLATILE
@@ -380,20 +386,24 @@ AS $$
                             WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                               AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')
     ),
-    -- constraints and, under the one it was made for, all that the server has
-    -- made of it for partitions
+    -- foreign keys and, under the one it was made for, all that the server has
+    -- made of it for partitions; a deferrable key has a trigger, too
     con AS (
         SELECT c.oid AS root, c.oid
           FROM pg_constraint c JOIN rel ON rel.oid = c.conrelid
-         WHERE c.contype = 'f' AND c.conparentid = 0
+         WHERE c.contype = 'f' AND c.conparentid = 0 OR c.contype IN ('p', 'u', 'x') AND c.condeferrable
          UNION ALL
         SELECT con.root, c.oid
           FROM con JOIN pg_constraint c ON c.conparentid = con.oid
+         WHERE c.contype = 'f'
     ),
-    unfired AS MATERIALIZED (
-        SELECT DISTINCT con.root AS oid
+    switched AS MATERIALIZED (
+        SELECT con.root AS oid,
+               CASE WHEN bool_or(t.tgenabled IN ('D', 'R')) THEN '(triggers disabled)'
+                    ELSE '(triggers enabled always)' END AS state
           FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
-         WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
+         WHERE t.tgisinternal AND t.tgenabled <> 'O'
+         GROUP BY con.root
     ),
     found (object, definition) AS (
         SELECT 'schema ' || ns.name, 'SCHEMA'
@@ -401,7 +411,7 @@ AS $$
          UNION ALL
         SELECT 'grants on schema ' || ns.name, safeguard.acl_text(ns.nspacl, 'n', ns.nspowner)
           FROM ns
-         WHERE ns.nspacl IS NOT NULL
+         WHERE ns.nspacl IS NOT NULL AND safeguard.acl_text(ns.nspacl, 'n', ns.nspowner) <> '(owner): ALL'
          UNION ALL
         SELECT 'default grants of ' || CASE d.defaclrole WHEN ns.nspowner THEN '(owner)'
                                             ELSE quote_ident(pg_get_userbyid(d.defaclrole)) END
@@ -492,10 +502,10 @@ AS $$
                                                         FROM unnest(x.reloptions) o) || ')'), '')
                                 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
                                WHERE i.indexrelid = c.conindid) END,
-                   CASE WHEN unfired.oid IS NOT NULL THEN '(triggers disabled)' END)
+                   switched.state)
           FROM pg_constraint c
           JOIN rel ON rel.oid = c.conrelid
-          LEFT JOIN unfired ON unfired.oid = c.oid
+          LEFT JOIN switched ON switched.oid = c.oid
          WHERE c.contype IN ('c', 'p', 'u', 'x', 'f')
            AND NOT (c.contype = 'f' AND c.conparentid <> 0)
          UNION ALL
@@ -514,7 +524,20 @@ AS $$
                             WHERE c.conindid = rel.oid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x'))
            AND i.indrelid IN (SELECT rel.oid FROM rel)
          UNION ALL
-        SELECT 'statistics ' || ns.name || '.' || quote_ident(s.stxname), pg_get_statisticsobjdef(s.oid)
+        -- the server's own text is printed in another way than all others
+        SELECT 'statistics ' || ns.name || '.' || quote_ident(s.stxname),
+               concat_ws(' ', 'STATISTICS',
+                         '(' || (SELECT string_agg(CASE k WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies'
+                                                          WHEN 'm' THEN 'mcv' ELSE k::text END, ', ' ORDER BY k)
+                                   FROM unnest(s.stxkind) k WHERE k <> 'e') || ')',
+                         'ON', (SELECT string_agg(e.text, ', ' ORDER BY e.text COLLATE "C")
+                                  FROM (SELECT quote_ident(a.attname) AS text
+                                          FROM pg_attribute a
+                                         WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
+                                         UNION ALL
+                                        SELECT '(' || e || ')'
+                                          FROM unnest(pg_get_statisticsobjdef_expressions(s.oid)) e) e),
+                         'FROM', s.stxrelid::regclass)
           FROM pg_statistic_ext s JOIN ns ON s.stxnamespace = ns.oid
          WHERE NOT EXISTS (SELECT FROM member m
                             WHERE m.classid = 'pg_statistic_ext'::regclass AND m.objid = s.oid)
@@ -647,7 +670,8 @@ AS $$
                          'NEGATOR', o.oprnegate::regoperator, 'RESTRICT', o.oprrest::regproc, 'JOIN', o.oprjoin::regproc,
                          CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END)
           FROM pg_operator o JOIN ns ON o.oprnamespace = ns.oid
-         WHERE NOT EXISTS (SELECT FROM member m
+         WHERE o.oprcode <> 0       -- else it is only named by another one
+           AND NOT EXISTS (SELECT FROM member m
                             WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
          UNION ALL
         SELECT 'operator class ' || ns.name || '.' || quote_ident(o.opcname) || ' USING ' || quote_ident(am.amname),
@@ -720,13 +744,17 @@ AS $$
                   FROM typ
                  WHERE typ.typacl IS NOT NULL) g
          WHERE g.granted <> g.by_default
+    ),
+    told AS MATERIALIZED (
+        SELECT f.object, safeguard.restored_text(f.definition) AS definition
+          FROM found f
+         WHERE f.definition IS NOT NULL
     )
     SELECT f.object, f.definition,
            encode(sha256(convert_to(f.definition,
                                     CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)),
                   'hex')
-      FROM found f
-     WHERE f.definition IS NOT NULL
+      FROM told f
      ORDER BY f.object COLLATE "C", f.definition COLLATE "C"
 $$;
 COMMENT ON FUNCTION safeguard.schema_objects(name) IS 'what a schema consists of, in the form that schema_fingerprint and schema_diff compare';
