@@ -810,13 +810,21 @@ AS $$
     con AS (
         SELECT c.oid AS root, c.oid
           FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid
-         WHERE c.contype = 'f' AND c.conparentid = 0 AND r.relnamespace = safeguard.schema_id(schema)
+         WHERE c.contype = 'f' AND r.relnamespace = safeguard.schema_id(schema)
+           -- a partition may be in another schema than what it is a part of
+           AND NOT EXISTS (SELECT FROM pg_constraint p JOIN pg_class pr ON pr.oid = p.conrelid
+                            WHERE p.oid = c.conparentid AND pr.relnamespace = r.relnamespace)
          UNION ALL
         SELECT con.root, c.oid
           FROM con JOIN pg_constraint c ON c.conparentid = con.oid
     ),
     unfired AS (
-        SELECT con.root, t.tgrelid::regclass::text AS relation
+        -- ALL would enable triggers, too, that somebody has disabled for a reason
+        SELECT con.root, t.tgrelid::regclass::text AS relation,
+               CASE WHEN EXISTS (SELECT FROM pg_trigger o
+                                  WHERE o.tgrelid = t.tgrelid AND NOT o.tgisinternal AND o.tgenabled <> 'O')
+                    THEN string_agg(format('ALTER TABLE %s ENABLE TRIGGER %I;', t.tgrelid::regclass, t.tgname), ' ' ORDER BY t.tgname)
+                    ELSE format('ALTER TABLE %s ENABLE TRIGGER ALL;', t.tgrelid::regclass) END AS hint
           FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
          WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
          GROUP BY con.root, t.tgrelid
@@ -852,7 +860,7 @@ AS $$
          UNION ALL
         SELECT format('constraint %I on %s', c.conname, c.conrelid::regclass),
                format('Triggers of foreign key %I of %s are disabled on %s.', c.conname, c.conrelid::regclass, u.relation),
-               format('ALTER TABLE %s ENABLE TRIGGER ALL;', u.relation)
+               u.hint
           FROM unfired u JOIN pg_constraint c ON c.oid = u.root
     )
     SELECT p.object, p.problem, p.hint
