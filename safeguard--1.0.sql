@@ -934,7 +934,7 @@ BEGIN ATOMIC
          WHERE r.relkind IN ('r', 'p')),
     keys AS MATERIALIZED (
         SELECT i.indexrelid, i.indrelid, t.name, i.indisprimary, i.indnullsnotdistinct, k.attnums,
-               c.names, c.cols, c.nullable, con.conname,
+               c.names, c.cols, c.nullable, con.conname, con.oid AS conid,
                NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) o(oid) JOIN pg_opclass oc ON oc.oid = o.oid
                             WHERE NOT oc.opcdefault)
                AND NOT EXISTS (SELECT FROM unnest(k.attnums) u(attnum)
@@ -1033,8 +1033,9 @@ BEGIN ATOMIC
           JOIN pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
           LEFT JOIN LATERAL (
               SELECT format('%I.%I', n.nspname, c.relname) AS tab, a.attname AS col,
-                     CASE b.typ WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END::bigint AS type_max,
-                     CASE b.typ WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648 END::bigint AS type_min
+                     -- domains, however deep, have their base type's output function
+                     CASE ty.typoutput WHEN 'int2out'::regproc THEN 32767 WHEN 'int4out'::regproc THEN 2147483647 END::bigint AS type_max,
+                     CASE ty.typoutput WHEN 'int2out'::regproc THEN -32768 WHEN 'int4out'::regproc THEN -2147483648 END::bigint AS type_min
                 FROM (SELECT d.refobjid AS relid, d.refobjsubid AS attnum
                         FROM pg_depend d
                        WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
@@ -1044,11 +1045,11 @@ BEGIN ATOMIC
                         FROM pg_depend d JOIN pg_attrdef ad ON ad.oid = d.objid
                        WHERE d.classid = 'pg_attrdef'::regclass
                          AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid) x
-                JOIN pg_attribute a ON a.attrelid = x.relid AND a.attnum = x.attnum
+                -- an inherited column is changed with its parent's
+                JOIN pg_attribute a ON a.attrelid = x.relid AND a.attnum = x.attnum AND a.attinhcount = 0
                 JOIN pg_class c ON c.oid = x.relid
                 JOIN pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_type ty ON ty.oid = a.atttypid
-                CROSS JOIN LATERAL (SELECT coalesce(nullif(ty.typbasetype, 0), ty.oid) AS typ) b
                ORDER BY 3 NULLS LAST, 1, 2
                LIMIT 1) o ON true
          WHERE s.relkind = 'S'),
@@ -1071,8 +1072,9 @@ BEGIN ATOMIC
                     ELSE format('The unique key (%s) could be it; logical replication and tools look for a primary key.', k.cols) END,
                CASE WHEN k.cols IS NOT NULL THEN format('ALTER TABLE %s ADD PRIMARY KEY (%s);', t.name, k.cols)
                     WHEN id.attname IS NULL AND t.relkind = 'r' AND t.reloftype = 0
+                         AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = t.oid)
                     THEN format('ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;', t.name)
-                    WHEN t.relkind = 'r' AND t.reloftype = 0
+                    WHEN id.ordered AND t.relkind = 'r' AND t.reloftype = 0
                     THEN format('ALTER TABLE %s ADD PRIMARY KEY (id);', t.name)
                     ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', t.name) END, false
           FROM tabs t
@@ -1087,26 +1089,34 @@ BEGIN ATOMIC
                  AND i.indpred IS NULL AND i.indexprs IS NULL AND c.notnull
                ORDER BY i.indnkeyatts, c.cols
                LIMIT 1) k ON true
-          LEFT JOIN pg_attribute id ON id.attrelid = t.oid AND id.attname = 'id' AND NOT id.attisdropped
+          LEFT JOIN LATERAL (SELECT a.attname, ty.typcategory IN ('N', 'S') OR ty.oid = 'uuid'::regtype AS ordered
+                               FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
+                              WHERE a.attrelid = t.oid AND a.attname = 'id' AND NOT a.attisdropped) id ON true
          WHERE NOT t.part
            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
         UNION ALL
         SELECT CASE WHEN k.null_rows > 0 THEN 'warning' ELSE 'info' END, format('%s on %s', quote_ident(k.relname), k.name),
                'nullable key column',
                concat(format('Rows with a NULL in (%s) conflict with nothing, so that the same row can come in any number of times.', k.cols),
-                      CASE WHEN k.null_rows > 0 THEN format(' There are %s.', k.null_rows) END),
+                      CASE WHEN k.null_rows > 1 THEN format(' There are %s; those that are the same have to go first.', k.null_rows)
+                           WHEN k.null_rows > 0 THEN ' There is 1.' END),
                CASE WHEN coalesce(k.null_rows, 0) = 0
                     THEN format('ALTER TABLE %s %s;', k.name,
                                 (SELECT string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
                                    FROM pg_attribute a WHERE a.attrelid = k.indrelid AND a.attnum = ANY (k.attnums) AND NOT a.attnotnull))
-                    WHEN k.conname IS NOT NULL
-                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s);', k.name, k.conname, k.conname, k.cols)
+                    WHEN k.conname IS NOT NULL AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = k.indexrelid)
+                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', k.name, k.conname, k.conname,
+                                regexp_replace(pg_get_constraintdef(k.conid), '^UNIQUE ', 'UNIQUE NULLS NOT DISTINCT '))
                     ELSE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT;', k.name, k.cols) END, false
           FROM (SELECT k.*, c.relname,
                        CASE WHEN schema_report.deep AND k.readable
                             THEN (SELECT x.null_rows FROM safeguard.check_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
                   FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
-                 WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary) k
+                 WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary
+                   -- some of the columns are a key that lets no NULL through
+                   AND NOT EXISTS (SELECT FROM keys o
+                                    WHERE o.indrelid = k.indrelid AND o.attnums <@ k.attnums
+                                      AND (o.indnullsnotdistinct OR NOT o.nullable))) k
         UNION ALL
         SELECT 'info', format('%s.%I', k.name, k.column_name), 'near-constant key column',
                format('%s of %s rows have the same value (%s): the column hardly tells rows apart, and the rest of the key may be the identity.',
@@ -1117,9 +1127,12 @@ BEGIN ATOMIC
         UNION ALL
         SELECT 'warning', format('%s.%I', w.name, w.attname), 'missing unique key',
                'By its name the column identifies a row, but no key has it: an upsert on another key replaces rows that are not the same. safeguard.check_key tells whether the data agrees.',
-               format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname), false
-          FROM (SELECT DISTINCT w.name, c.attname
+               CASE WHEN w.parts IS NULL THEN format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname)
+                    ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', w.name) END, false
+          FROM (SELECT DISTINCT w.name, c.attname, p.partrelid AS parts
                   FROM words w
+                  -- whose keys have to include what it is partitioned by
+                  LEFT JOIN pg_partitioned_table p ON p.partrelid = w.oid
                   JOIN pg_attribute c ON c.attrelid = w.oid AND c.attnum > 0 AND lower(c.attname) IN (w.word || '_id', w.word || '_uuid', w.word || '_guid', w.word || 'id', w.word || '_key')
                   JOIN pg_type ty ON ty.oid = c.atttypid AND ty.typcategory IN ('N', 'S', 'U')
                  WHERE NOT EXISTS (SELECT FROM pg_index i
@@ -1135,7 +1148,9 @@ BEGIN ATOMIC
         UNION ALL
         SELECT 'warning', t.name, 'missing unique key',
                format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', t.list),
-               format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list), false
+               CASE WHEN EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = t.oid)
+                    THEN format('SELECT * FROM safeguard.suggest_keys(%L);', t.name)
+                    ELSE format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list) END, false
           FROM sums t
          WHERE t.list IS NOT NULL
            AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique)
@@ -1147,7 +1162,9 @@ BEGIN ATOMIC
                CASE WHEN t.part THEN t.root ELSE format('%I on %s', c.relname, t.name) END, 'invalid index',
                format('Index %I is not used by queries%s; it is what a failed CREATE INDEX CONCURRENTLY leaves.', c.relname,
                       CASE WHEN i.indisunique THEN ', and its uniqueness need not hold' ELSE '' END),
-               CASE WHEN t.relkind = 'p'
+               CASE WHEN t.relkind = 'p' AND con.oid IS NOT NULL
+                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', t.name, con.conname, con.conname, pg_get_constraintdef(con.oid))
+                    WHEN t.relkind = 'p'
                     THEN format('DROP INDEX %I.%I; %s;', n.nspname, c.relname, regexp_replace(pg_get_indexdef(c.oid), ' ON ONLY ', ' ON '))
                     WHEN c.relname ~ '_cc(new|old)\d*$' THEN format('DROP INDEX CONCURRENTLY %I.%I;', n.nspname, c.relname)
                     ELSE format('REINDEX INDEX %s%I.%I;', CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, n.nspname, c.relname) END,
@@ -1156,6 +1173,7 @@ BEGIN ATOMIC
           JOIN tabs t ON t.oid = i.indrelid
           JOIN pg_class c ON c.oid = i.indexrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
+          LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
          WHERE NOT (i.indisvalid AND i.indisready)
            -- one that is being built becomes valid
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
@@ -1238,7 +1256,7 @@ BEGIN ATOMIC
                           WHEN d.setrole = 0 THEN 'DATABASE ' || quote_ident(db.datname)
                           WHEN d.setdatabase = 0 THEN 'ROLE ' || quote_ident(r.rolname)
                           ELSE concat('ROLE ', quote_ident(r.rolname), ' IN DATABASE ', quote_ident(db.datname)) END AS command) s
-         WHERE c.item = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
+         WHERE lower(c.item) = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
            AND (d.setdatabase = 0 OR db.datname = current_database())
         UNION ALL
         SELECT 'error', CASE s.source WHEN 'session' THEN 'this session' ELSE 'server' END, 'session_replication_role is replica',
