@@ -1114,9 +1114,14 @@ BEGIN ATOMIC
                   FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
                  WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary
                    -- some of the columns are a key that lets no NULL through
-                   AND NOT EXISTS (SELECT FROM keys o
-                                    WHERE o.indrelid = k.indrelid AND o.attnums <@ k.attnums
-                                      AND (o.indnullsnotdistinct OR NOT o.nullable))) k
+                   AND NOT EXISTS (SELECT FROM pg_index o
+                                    WHERE o.indrelid = k.indrelid AND o.indisunique AND o.indisvalid
+                                      AND o.indpred IS NULL AND o.indexprs IS NULL
+                                      AND (o.indkey::int2[])[0:o.indnkeyatts - 1] <@ k.attnums
+                                      AND (o.indnullsnotdistinct
+                                           OR NOT EXISTS (SELECT FROM pg_attribute a
+                                                           WHERE a.attrelid = o.indrelid AND NOT a.attnotnull
+                                                             AND a.attnum = ANY ((o.indkey::int2[])[0:o.indnkeyatts - 1]))))) k
         UNION ALL
         SELECT 'info', format('%s.%I', k.name, k.column_name), 'near-constant key column',
                format('%s of %s rows have the same value (%s): the column hardly tells rows apart, and the rest of the key may be the identity.',
@@ -1140,11 +1145,13 @@ BEGIN ATOMIC
                                       AND c.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
                    AND NOT EXISTS (SELECT FROM pg_constraint f
                                     WHERE f.conrelid = w.oid AND f.contype IN ('f', 'x') AND c.attnum = ANY (f.conkey))
-                   -- user_roles.role_id refers to roles, with or without a foreign key
+                   -- user_roles.role_id refers to roles, with or without a foreign key;
+                   -- an array of names, so that the index on names is used
                    AND (w.whole OR NOT EXISTS (SELECT FROM pg_class o
                                                 WHERE o.relnamespace = w.relnamespace AND o.oid <> w.oid
-                                                  AND lower(o.relname) IN (w.word, w.word || 's', w.word || 'es',
-                                                                           regexp_replace(w.word, 'y$', 'ies'))))) w
+                                                  AND o.relname = ANY (ARRAY[w.word, w.word || 's', w.word || 'es', regexp_replace(w.word, 'y$', 'ies'),
+                                                                             initcap(w.word), initcap(w.word || 's'), initcap(w.word || 'es'),
+                                                                             initcap(regexp_replace(w.word, 'y$', 'ies'))]::name[])))) w
         UNION ALL
         SELECT 'warning', t.name, 'missing unique key',
                format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', t.list),

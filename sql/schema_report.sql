@@ -66,6 +66,8 @@ ALTER TABLE http_error_summary ADD UNIQUE (host, status_code);
 -- references, with and without a foreign key; parts of keys; history
 CREATE TABLE roles (id int PRIMARY KEY);
 CREATE TABLE user_roles (id int PRIMARY KEY, role_id int NOT NULL, user_id int NOT NULL);
+CREATE TABLE "Cities" (id int PRIMARY KEY);
+CREATE TABLE user_cities (id int PRIMARY KEY, city_id int NOT NULL);
 CREATE TABLE old_roles (id int PRIMARY KEY, role_id int NOT NULL REFERENCES roles);
 CREATE INDEX ON old_roles (role_id);
 CREATE TABLE order_items (order_id int, item_id int, PRIMARY KEY (order_id, item_id));
@@ -73,7 +75,7 @@ CREATE TABLE events (id serial PRIMARY KEY, host text NOT NULL, count int NOT NU
 CREATE TABLE visit_stats (day date, host text, count int, PRIMARY KEY (day, host));
 SELECT * FROM told() WHERE told LIKE '%missing unique%';
 SELECT told();
-DROP TABLE supported_patches, categories, http_error_summary, roles, user_roles, old_roles, order_items, events, visit_stats;
+DROP TABLE supported_patches, categories, http_error_summary, roles, user_roles, "Cities", user_cities, old_roles, order_items, events, visit_stats;
 
 -- indexes: invalid ones, foreign keys without one
 CREATE TABLE parent (a int, b int, PRIMARY KEY (a, b));
