@@ -17,13 +17,14 @@ web()
 }
 (
 	echo "BEGIN; UPDATE orders SET state = 'paid' WHERE id = 1;"
-	sleep 30
+	sleep 60
 ) 2>/dev/null | web >/dev/null 2>&1 &
 for i in 1 2 3 4; do
-	web -c "SELECT pg_sleep(30)" >/dev/null 2>&1 &
+	web -c "SELECT pg_sleep(60)" >/dev/null 2>&1 &
 done
 tries=0
-until [ "$(ask -c "SELECT count(*) = 5 AND bool_or(state = 'idle in transaction')
+until [ "$(ask -c "SELECT count(*) = 5 AND bool_or(state = 'idle in transaction'
+						AND state_change < now() - interval '0.2 s')
 					 FROM pg_stat_activity WHERE usename = 'web'")" = t ]; do
 	tries=$((tries + 1))
 	[ "$tries" -lt 200 ] || sg_die "the five sessions do not come up"
