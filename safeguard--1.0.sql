@@ -285,6 +285,12 @@ LANGUAGE C VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'sg_view_text';
 COMMENT ON FUNCTION safeguard.view_text(oid) IS 'query of a view, as text that is the same in all versions of the server';
 
+CREATE FUNCTION safeguard.restored_text(definition text)
+RETURNS text
+LANGUAGE C IMMUTABLE STRICT
+AS 'MODULE_PATHNAME', 'sg_restored_text';
+COMMENT ON FUNCTION safeguard.restored_text(text) IS 'a definition that the server prints, as it prints it after pg_dump and a restore';
+
 CREATE FUNCTION safeguard.valid_objects(objects jsonb)
 RETURNS jsonb
 LANGUAGE C VOLATILE
@@ -380,20 +386,24 @@ AS $$
                             WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                               AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')
     ),
-    -- constraints and, under the one it was made for, all that the server has
-    -- made of it for partitions
+    -- foreign keys and, under the one it was made for, all that the server has
+    -- made of it for partitions; a deferrable key has a trigger, too
     con AS (
         SELECT c.oid AS root, c.oid
           FROM pg_constraint c JOIN rel ON rel.oid = c.conrelid
-         WHERE c.contype = 'f' AND c.conparentid = 0
+         WHERE c.contype = 'f' AND c.conparentid = 0 OR c.contype IN ('p', 'u', 'x') AND c.condeferrable
          UNION ALL
         SELECT con.root, c.oid
           FROM con JOIN pg_constraint c ON c.conparentid = con.oid
+         WHERE c.contype = 'f'
     ),
-    unfired AS MATERIALIZED (
-        SELECT DISTINCT con.root AS oid
+    switched AS MATERIALIZED (
+        SELECT con.root AS oid,
+               CASE WHEN bool_or(t.tgenabled IN ('D', 'R')) THEN '(triggers disabled)'
+                    ELSE '(triggers enabled always)' END AS state
           FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
-         WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
+         WHERE t.tgisinternal AND t.tgenabled <> 'O'
+         GROUP BY con.root
     ),
     found (object, definition) AS (
         SELECT 'schema ' || ns.name, 'SCHEMA'
@@ -401,7 +411,7 @@ AS $$
          UNION ALL
         SELECT 'grants on schema ' || ns.name, safeguard.acl_text(ns.nspacl, 'n', ns.nspowner)
           FROM ns
-         WHERE ns.nspacl IS NOT NULL
+         WHERE ns.nspacl IS NOT NULL AND safeguard.acl_text(ns.nspacl, 'n', ns.nspowner) <> '(owner): ALL'
          UNION ALL
         SELECT 'default grants of ' || CASE d.defaclrole WHEN ns.nspowner THEN '(owner)'
                                             ELSE quote_ident(pg_get_userbyid(d.defaclrole)) END
@@ -492,10 +502,10 @@ AS $$
                                                         FROM unnest(x.reloptions) o) || ')'), '')
                                 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
                                WHERE i.indexrelid = c.conindid) END,
-                   CASE WHEN unfired.oid IS NOT NULL THEN '(triggers disabled)' END)
+                   switched.state)
           FROM pg_constraint c
           JOIN rel ON rel.oid = c.conrelid
-          LEFT JOIN unfired ON unfired.oid = c.oid
+          LEFT JOIN switched ON switched.oid = c.oid
          WHERE c.contype IN ('c', 'p', 'u', 'x', 'f')
            AND NOT (c.contype = 'f' AND c.conparentid <> 0)
          UNION ALL
@@ -514,7 +524,20 @@ AS $$
                             WHERE c.conindid = rel.oid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x'))
            AND i.indrelid IN (SELECT rel.oid FROM rel)
          UNION ALL
-        SELECT 'statistics ' || ns.name || '.' || quote_ident(s.stxname), pg_get_statisticsobjdef(s.oid)
+        -- the server's own text is printed in another way than all others
+        SELECT 'statistics ' || ns.name || '.' || quote_ident(s.stxname),
+               concat_ws(' ', 'STATISTICS',
+                         '(' || (SELECT string_agg(CASE k WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies'
+                                                          WHEN 'm' THEN 'mcv' ELSE k::text END, ', ' ORDER BY k)
+                                   FROM unnest(s.stxkind) k WHERE k <> 'e') || ')',
+                         'ON', (SELECT string_agg(e.text, ', ' ORDER BY e.text COLLATE "C")
+                                  FROM (SELECT quote_ident(a.attname) AS text
+                                          FROM pg_attribute a
+                                         WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
+                                         UNION ALL
+                                        SELECT '(' || e || ')'
+                                          FROM unnest(pg_get_statisticsobjdef_expressions(s.oid)) e) e),
+                         'FROM', s.stxrelid::regclass)
           FROM pg_statistic_ext s JOIN ns ON s.stxnamespace = ns.oid
          WHERE NOT EXISTS (SELECT FROM member m
                             WHERE m.classid = 'pg_statistic_ext'::regclass AND m.objid = s.oid)
@@ -647,7 +670,8 @@ AS $$
                          'NEGATOR', o.oprnegate::regoperator, 'RESTRICT', o.oprrest::regproc, 'JOIN', o.oprjoin::regproc,
                          CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END)
           FROM pg_operator o JOIN ns ON o.oprnamespace = ns.oid
-         WHERE NOT EXISTS (SELECT FROM member m
+         WHERE o.oprcode <> 0       -- else it is only named by another one
+           AND NOT EXISTS (SELECT FROM member m
                             WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
          UNION ALL
         SELECT 'operator class ' || ns.name || '.' || quote_ident(o.opcname) || ' USING ' || quote_ident(am.amname),
@@ -720,13 +744,17 @@ AS $$
                   FROM typ
                  WHERE typ.typacl IS NOT NULL) g
          WHERE g.granted <> g.by_default
+    ),
+    told AS MATERIALIZED (
+        SELECT f.object, safeguard.restored_text(f.definition) AS definition
+          FROM found f
+         WHERE f.definition IS NOT NULL
     )
     SELECT f.object, f.definition,
            encode(sha256(convert_to(f.definition,
                                     CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)),
                   'hex')
-      FROM found f
-     WHERE f.definition IS NOT NULL
+      FROM told f
      ORDER BY f.object COLLATE "C", f.definition COLLATE "C"
 $$;
 COMMENT ON FUNCTION safeguard.schema_objects(name) IS 'what a schema consists of, in the form that schema_fingerprint and schema_diff compare';
@@ -782,13 +810,21 @@ AS $$
     con AS (
         SELECT c.oid AS root, c.oid
           FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid
-         WHERE c.contype = 'f' AND c.conparentid = 0 AND r.relnamespace = safeguard.schema_id(schema)
+         WHERE c.contype = 'f' AND r.relnamespace = safeguard.schema_id(schema)
+           -- a partition may be in another schema than what it is a part of
+           AND NOT EXISTS (SELECT FROM pg_constraint p JOIN pg_class pr ON pr.oid = p.conrelid
+                            WHERE p.oid = c.conparentid AND pr.relnamespace = r.relnamespace)
          UNION ALL
         SELECT con.root, c.oid
           FROM con JOIN pg_constraint c ON c.conparentid = con.oid
     ),
     unfired AS (
-        SELECT con.root, t.tgrelid::regclass::text AS relation
+        -- ALL would enable triggers, too, that somebody has disabled for a reason
+        SELECT con.root, t.tgrelid::regclass::text AS relation,
+               CASE WHEN EXISTS (SELECT FROM pg_trigger o
+                                  WHERE o.tgrelid = t.tgrelid AND NOT o.tgisinternal AND o.tgenabled <> 'O')
+                    THEN string_agg(format('ALTER TABLE %s ENABLE TRIGGER %I;', t.tgrelid::regclass, t.tgname), ' ' ORDER BY t.tgname)
+                    ELSE format('ALTER TABLE %s ENABLE TRIGGER ALL;', t.tgrelid::regclass) END AS hint
           FROM con JOIN pg_trigger t ON t.tgconstraint = con.oid
          WHERE t.tgisinternal AND t.tgenabled IN ('D', 'R')
          GROUP BY con.root, t.tgrelid
@@ -824,7 +860,7 @@ AS $$
          UNION ALL
         SELECT format('constraint %I on %s', c.conname, c.conrelid::regclass),
                format('Triggers of foreign key %I of %s are disabled on %s.', c.conname, c.conrelid::regclass, u.relation),
-               format('ALTER TABLE %s ENABLE TRIGGER ALL;', u.relation)
+               u.hint
           FROM unfired u JOIN pg_constraint c ON c.oid = u.root
     )
     SELECT p.object, p.problem, p.hint
@@ -898,7 +934,7 @@ BEGIN ATOMIC
          WHERE r.relkind IN ('r', 'p')),
     keys AS MATERIALIZED (
         SELECT i.indexrelid, i.indrelid, t.name, i.indisprimary, i.indnullsnotdistinct, k.attnums,
-               c.names, c.cols, c.nullable, con.conname,
+               c.names, c.cols, c.nullable, con.conname, con.oid AS conid,
                NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) o(oid) JOIN pg_opclass oc ON oc.oid = o.oid
                             WHERE NOT oc.opcdefault)
                AND NOT EXISTS (SELECT FROM unnest(k.attnums) u(attnum)
@@ -997,8 +1033,9 @@ BEGIN ATOMIC
           JOIN pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
           LEFT JOIN LATERAL (
               SELECT format('%I.%I', n.nspname, c.relname) AS tab, a.attname AS col,
-                     CASE b.typ WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END::bigint AS type_max,
-                     CASE b.typ WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648 END::bigint AS type_min
+                     -- domains, however deep, have their base type's output function
+                     CASE ty.typoutput WHEN 'int2out'::regproc THEN 32767 WHEN 'int4out'::regproc THEN 2147483647 END::bigint AS type_max,
+                     CASE ty.typoutput WHEN 'int2out'::regproc THEN -32768 WHEN 'int4out'::regproc THEN -2147483648 END::bigint AS type_min
                 FROM (SELECT d.refobjid AS relid, d.refobjsubid AS attnum
                         FROM pg_depend d
                        WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
@@ -1008,11 +1045,11 @@ BEGIN ATOMIC
                         FROM pg_depend d JOIN pg_attrdef ad ON ad.oid = d.objid
                        WHERE d.classid = 'pg_attrdef'::regclass
                          AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid) x
-                JOIN pg_attribute a ON a.attrelid = x.relid AND a.attnum = x.attnum
+                -- an inherited column is changed with its parent's
+                JOIN pg_attribute a ON a.attrelid = x.relid AND a.attnum = x.attnum AND a.attinhcount = 0
                 JOIN pg_class c ON c.oid = x.relid
                 JOIN pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_type ty ON ty.oid = a.atttypid
-                CROSS JOIN LATERAL (SELECT coalesce(nullif(ty.typbasetype, 0), ty.oid) AS typ) b
                ORDER BY 3 NULLS LAST, 1, 2
                LIMIT 1) o ON true
          WHERE s.relkind = 'S'),
@@ -1035,8 +1072,9 @@ BEGIN ATOMIC
                     ELSE format('The unique key (%s) could be it; logical replication and tools look for a primary key.', k.cols) END,
                CASE WHEN k.cols IS NOT NULL THEN format('ALTER TABLE %s ADD PRIMARY KEY (%s);', t.name, k.cols)
                     WHEN id.attname IS NULL AND t.relkind = 'r' AND t.reloftype = 0
+                         AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = t.oid)
                     THEN format('ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;', t.name)
-                    WHEN t.relkind = 'r' AND t.reloftype = 0
+                    WHEN id.ordered AND t.relkind = 'r' AND t.reloftype = 0
                     THEN format('ALTER TABLE %s ADD PRIMARY KEY (id);', t.name)
                     ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', t.name) END, false
           FROM tabs t
@@ -1051,26 +1089,39 @@ BEGIN ATOMIC
                  AND i.indpred IS NULL AND i.indexprs IS NULL AND c.notnull
                ORDER BY i.indnkeyatts, c.cols
                LIMIT 1) k ON true
-          LEFT JOIN pg_attribute id ON id.attrelid = t.oid AND id.attname = 'id' AND NOT id.attisdropped
+          LEFT JOIN LATERAL (SELECT a.attname, ty.typcategory IN ('N', 'S') OR ty.oid = 'uuid'::regtype AS ordered
+                               FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
+                              WHERE a.attrelid = t.oid AND a.attname = 'id' AND NOT a.attisdropped) id ON true
          WHERE NOT t.part
            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
         UNION ALL
         SELECT CASE WHEN k.null_rows > 0 THEN 'warning' ELSE 'info' END, format('%s on %s', quote_ident(k.relname), k.name),
                'nullable key column',
                concat(format('Rows with a NULL in (%s) conflict with nothing, so that the same row can come in any number of times.', k.cols),
-                      CASE WHEN k.null_rows > 0 THEN format(' There are %s.', k.null_rows) END),
+                      CASE WHEN k.null_rows > 1 THEN format(' There are %s; those that are the same have to go first.', k.null_rows)
+                           WHEN k.null_rows > 0 THEN ' There is 1.' END),
                CASE WHEN coalesce(k.null_rows, 0) = 0
                     THEN format('ALTER TABLE %s %s;', k.name,
                                 (SELECT string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
                                    FROM pg_attribute a WHERE a.attrelid = k.indrelid AND a.attnum = ANY (k.attnums) AND NOT a.attnotnull))
-                    WHEN k.conname IS NOT NULL
-                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s);', k.name, k.conname, k.conname, k.cols)
+                    WHEN k.conname IS NOT NULL AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = k.indexrelid)
+                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', k.name, k.conname, k.conname,
+                                regexp_replace(pg_get_constraintdef(k.conid), '^UNIQUE ', 'UNIQUE NULLS NOT DISTINCT '))
                     ELSE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT;', k.name, k.cols) END, false
           FROM (SELECT k.*, c.relname,
                        CASE WHEN schema_report.deep AND k.readable
                             THEN (SELECT x.null_rows FROM safeguard.check_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
                   FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
-                 WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary) k
+                 WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary
+                   -- some of the columns are a key that lets no NULL through
+                   AND NOT EXISTS (SELECT FROM pg_index o
+                                    WHERE o.indrelid = k.indrelid AND o.indisunique AND o.indisvalid
+                                      AND o.indpred IS NULL AND o.indexprs IS NULL
+                                      AND (o.indkey::int2[])[0:o.indnkeyatts - 1] <@ k.attnums
+                                      AND (o.indnullsnotdistinct
+                                           OR NOT EXISTS (SELECT FROM pg_attribute a
+                                                           WHERE a.attrelid = o.indrelid AND NOT a.attnotnull
+                                                             AND a.attnum = ANY ((o.indkey::int2[])[0:o.indnkeyatts - 1]))))) k
         UNION ALL
         SELECT 'info', format('%s.%I', k.name, k.column_name), 'near-constant key column',
                format('%s of %s rows have the same value (%s): the column hardly tells rows apart, and the rest of the key may be the identity.',
@@ -1081,9 +1132,12 @@ BEGIN ATOMIC
         UNION ALL
         SELECT 'warning', format('%s.%I', w.name, w.attname), 'missing unique key',
                'By its name the column identifies a row, but no key has it: an upsert on another key replaces rows that are not the same. safeguard.check_key tells whether the data agrees.',
-               format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname), false
-          FROM (SELECT DISTINCT w.name, c.attname
+               CASE WHEN w.parts IS NULL THEN format('ALTER TABLE %s ADD UNIQUE (%I);', w.name, w.attname)
+                    ELSE format('SELECT * FROM safeguard.suggest_keys(%L);', w.name) END, false
+          FROM (SELECT DISTINCT w.name, c.attname, p.partrelid AS parts
                   FROM words w
+                  -- whose keys have to include what it is partitioned by
+                  LEFT JOIN pg_partitioned_table p ON p.partrelid = w.oid
                   JOIN pg_attribute c ON c.attrelid = w.oid AND c.attnum > 0 AND lower(c.attname) IN (w.word || '_id', w.word || '_uuid', w.word || '_guid', w.word || 'id', w.word || '_key')
                   JOIN pg_type ty ON ty.oid = c.atttypid AND ty.typcategory IN ('N', 'S', 'U')
                  WHERE NOT EXISTS (SELECT FROM pg_index i
@@ -1091,15 +1145,19 @@ BEGIN ATOMIC
                                       AND c.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
                    AND NOT EXISTS (SELECT FROM pg_constraint f
                                     WHERE f.conrelid = w.oid AND f.contype IN ('f', 'x') AND c.attnum = ANY (f.conkey))
-                   -- user_roles.role_id refers to roles, with or without a foreign key
+                   -- user_roles.role_id refers to roles, with or without a foreign key;
+                   -- an array of names, so that the index on names is used
                    AND (w.whole OR NOT EXISTS (SELECT FROM pg_class o
                                                 WHERE o.relnamespace = w.relnamespace AND o.oid <> w.oid
-                                                  AND lower(o.relname) IN (w.word, w.word || 's', w.word || 'es',
-                                                                           regexp_replace(w.word, 'y$', 'ies'))))) w
+                                                  AND o.relname = ANY (ARRAY[w.word, w.word || 's', w.word || 'es', regexp_replace(w.word, 'y$', 'ies'),
+                                                                             initcap(w.word), initcap(w.word || 's'), initcap(w.word || 'es'),
+                                                                             initcap(regexp_replace(w.word, 'y$', 'ies'))]::name[])))) w
         UNION ALL
         SELECT 'warning', t.name, 'missing unique key',
                format('By its name and columns each row is the sum of a group, but the only key is a generated number: groups come in twice, and ON CONFLICT on columns of (%s) fails. Keep those that make a group.', t.list),
-               format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list), false
+               CASE WHEN EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = t.oid)
+                    THEN format('SELECT * FROM safeguard.suggest_keys(%L);', t.name)
+                    ELSE format('ALTER TABLE %s ADD UNIQUE (%s);', t.name, t.list) END, false
           FROM sums t
          WHERE t.list IS NOT NULL
            AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique)
@@ -1111,7 +1169,9 @@ BEGIN ATOMIC
                CASE WHEN t.part THEN t.root ELSE format('%I on %s', c.relname, t.name) END, 'invalid index',
                format('Index %I is not used by queries%s; it is what a failed CREATE INDEX CONCURRENTLY leaves.', c.relname,
                       CASE WHEN i.indisunique THEN ', and its uniqueness need not hold' ELSE '' END),
-               CASE WHEN t.relkind = 'p'
+               CASE WHEN t.relkind = 'p' AND con.oid IS NOT NULL
+                    THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s;', t.name, con.conname, con.conname, pg_get_constraintdef(con.oid))
+                    WHEN t.relkind = 'p'
                     THEN format('DROP INDEX %I.%I; %s;', n.nspname, c.relname, regexp_replace(pg_get_indexdef(c.oid), ' ON ONLY ', ' ON '))
                     WHEN c.relname ~ '_cc(new|old)\d*$' THEN format('DROP INDEX CONCURRENTLY %I.%I;', n.nspname, c.relname)
                     ELSE format('REINDEX INDEX %s%I.%I;', CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, n.nspname, c.relname) END,
@@ -1120,6 +1180,7 @@ BEGIN ATOMIC
           JOIN tabs t ON t.oid = i.indrelid
           JOIN pg_class c ON c.oid = i.indexrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
+          LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
          WHERE NOT (i.indisvalid AND i.indisready)
            -- one that is being built becomes valid
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
@@ -1202,7 +1263,7 @@ BEGIN ATOMIC
                           WHEN d.setrole = 0 THEN 'DATABASE ' || quote_ident(db.datname)
                           WHEN d.setdatabase = 0 THEN 'ROLE ' || quote_ident(r.rolname)
                           ELSE concat('ROLE ', quote_ident(r.rolname), ' IN DATABASE ', quote_ident(db.datname)) END AS command) s
-         WHERE c.item = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
+         WHERE lower(c.item) = 'session_replication_role=replica' AND (d.setrole = 0 OR r.oid IS NOT NULL)
            AND (d.setdatabase = 0 OR db.datname = current_database())
         UNION ALL
         SELECT 'error', CASE s.source WHEN 'session' THEN 'this session' ELSE 'server' END, 'session_replication_role is replica',

@@ -68,6 +68,26 @@ BEGIN;
 ALTER TABLE assert.parent DISABLE TRIGGER ALL;
 SELECT * FROM pg_temp.says('assert');
 ROLLBACK;
+-- of a partition in another schema than its root: of both
+BEGIN;
+CREATE SCHEMA assert_parts;
+CREATE TABLE assert_parts.child_2 PARTITION OF assert.child FOR VALUES FROM (10) TO (20);
+SELECT * FROM pg_temp.says('assert_parts');
+ALTER TABLE assert_parts.child_2 DISABLE TRIGGER ALL;
+SELECT * FROM pg_temp.says('assert_parts');
+SELECT * FROM pg_temp.says('assert');
+ROLLBACK;
+-- the hint enables nothing that somebody has disabled for a reason
+BEGIN;
+CREATE FUNCTION assert.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER t BEFORE INSERT ON assert.child_1 FOR EACH ROW EXECUTE FUNCTION assert.t();
+ALTER TABLE assert.child_1 DISABLE TRIGGER ALL;
+SELECT code, regexp_replace(hint, '_c_\d+', '_c_N', 'g') AS hint FROM pg_temp.says('assert');
+SELECT hint AS mend FROM pg_temp.says('assert') \gset
+:mend
+SELECT * FROM pg_temp.says('assert');
+SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'assert.child_1'::regclass AND tgname = 't';
+ROLLBACK;
 -- a trigger of one's own is none
 BEGIN;
 CREATE FUNCTION assert.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';

@@ -66,6 +66,8 @@ ALTER TABLE http_error_summary ADD UNIQUE (host, status_code);
 -- references, with and without a foreign key; parts of keys; history
 CREATE TABLE roles (id int PRIMARY KEY);
 CREATE TABLE user_roles (id int PRIMARY KEY, role_id int NOT NULL, user_id int NOT NULL);
+CREATE TABLE "Cities" (id int PRIMARY KEY);
+CREATE TABLE user_cities (id int PRIMARY KEY, city_id int NOT NULL);
 CREATE TABLE old_roles (id int PRIMARY KEY, role_id int NOT NULL REFERENCES roles);
 CREATE INDEX ON old_roles (role_id);
 CREATE TABLE order_items (order_id int, item_id int, PRIMARY KEY (order_id, item_id));
@@ -73,7 +75,7 @@ CREATE TABLE events (id serial PRIMARY KEY, host text NOT NULL, count int NOT NU
 CREATE TABLE visit_stats (day date, host text, count int, PRIMARY KEY (day, host));
 SELECT * FROM told() WHERE told LIKE '%missing unique%';
 SELECT told();
-DROP TABLE supported_patches, categories, http_error_summary, roles, user_roles, old_roles, order_items, events, visit_stats;
+DROP TABLE supported_patches, categories, http_error_summary, roles, user_roles, "Cities", user_cities, old_roles, order_items, events, visit_stats;
 
 -- indexes: invalid ones, foreign keys without one
 CREATE TABLE parent (a int, b int, PRIMARY KEY (a, b));
@@ -159,6 +161,62 @@ SELECT told();
 DROP TABLE small, narrow, ident, half, wide_enough;
 DROP SEQUENCE wide, down, round, unused;
 
+-- inherited columns follow their parent's; domains are what they are made of
+CREATE TABLE z_root (id serial, a int, PRIMARY KEY (id, a)) PARTITION BY LIST (a);
+CREATE TABLE a_part PARTITION OF z_root DEFAULT;
+SELECT setval('z_root_id_seq', 2147483000);
+CREATE TABLE z_parent (id serial PRIMARY KEY);
+CREATE TABLE a_child () INHERITS (z_parent);
+SELECT setval('z_parent_id_seq', 2147483000);
+CREATE DOMAIN number AS int;
+CREATE DOMAIN number_of_number AS number;
+CREATE SEQUENCE of_domain;
+CREATE TABLE numbered (id number_of_number PRIMARY KEY DEFAULT nextval('of_domain'));
+SELECT setval('of_domain', 2147483000);
+SELECT * FROM told() WHERE told ~ 'sequence';
+SELECT hint FROM safeguard.schema_report('report') WHERE problem ~ 'sequence' \gexec
+SELECT * FROM told() WHERE told ~ 'sequence';
+DROP TABLE z_root, z_parent, a_child, numbered;
+DROP DOMAIN number_of_number, number;
+DROP SEQUENCE of_domain;
+
+-- a hint is a command that does not fail, and what it is given for is gone
+CREATE TABLE key_include (id int PRIMARY KEY, a int, x int, CONSTRAINT "Key k" UNIQUE (a) INCLUDE (x));
+INSERT INTO key_include VALUES (1, NULL, 1);
+CREATE TABLE key_referenced (id int PRIMARY KEY, a int, CONSTRAINT key_referenced_a UNIQUE (a));
+INSERT INTO key_referenced VALUES (1, NULL);
+CREATE TABLE key_referring (id int PRIMARY KEY, a int UNIQUE NOT NULL REFERENCES key_referenced (a));
+CREATE TABLE key_index (id int PRIMARY KEY, a int);
+CREATE UNIQUE INDEX ON key_index (a DESC);
+INSERT INTO key_index VALUES (1, NULL);
+CREATE TABLE key_incomplete (id int NOT NULL, a int NOT NULL) PARTITION BY LIST (id);
+CREATE TABLE key_incomplete_1 PARTITION OF key_incomplete FOR VALUES IN (1);
+ALTER TABLE ONLY key_incomplete ADD CONSTRAINT "Not k" PRIMARY KEY (id);
+CREATE INDEX incomplete ON ONLY key_incomplete (a);
+SELECT * FROM safeguard.schema_report('report', true);
+SELECT hint FROM safeguard.schema_report('report', true) \gexec
+SELECT told(true);
+DROP TABLE key_include, key_referring, key_referenced, key_index, key_incomplete;
+-- rows that are the same have to go first
+CREATE TABLE key_twice (id int PRIMARY KEY, a int, UNIQUE (a));
+INSERT INTO key_twice VALUES (1, NULL), (2, NULL);
+SELECT * FROM safeguard.schema_report('report', true);
+DROP TABLE key_twice;
+-- look-alike: some of the columns are a key without NULLs
+CREATE TABLE key_more (id int PRIMARY KEY, a int, b int, UNIQUE (id, a), UNIQUE NULLS NOT DISTINCT (b), UNIQUE (a, b));
+SELECT told();
+DROP TABLE key_more;
+
+-- where no command can be given for sure: children, no order, partition keys
+CREATE TABLE has_children (a int);
+CREATE TABLE is_child (PRIMARY KEY (a)) INHERITS (has_children);
+CREATE TABLE json_id (id json);
+CREATE TABLE text_id (id text);
+CREATE TABLE patches (update_id int, patch_id int, d date, PRIMARY KEY (update_id, d)) PARTITION BY RANGE (d);
+CREATE TABLE hit_counts (id serial PRIMARY KEY, host text NOT NULL, count int) PARTITION BY HASH (id);
+SELECT told();
+DROP TABLE has_children, is_child, json_id, text_id, patches, hit_counts;
+
 -- a thousand partitions are one row
 CREATE TABLE root (id int, a int REFERENCES has_key, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 SELECT format('CREATE TABLE root_%s PARTITION OF root FOR VALUES FROM (%s) TO (%s)', i, i, i + 1)
@@ -182,7 +240,7 @@ DROP ROLE IF EXISTS regress_sg_reader;
 RESET client_min_messages;
 CREATE ROLE "regress_sg_Loader";
 CREATE ROLE regress_sg_reader;
-ALTER ROLE "regress_sg_Loader" SET session_replication_role = replica;
+ALTER ROLE "regress_sg_Loader" SET session_replication_role = 'REPLICA';
 ALTER ROLE regress_sg_reader SET session_replication_role = local;
 SET session_replication_role = replica;
 SELECT * FROM safeguard.schema_report('report') WHERE object ~ 'session|regress_sg';

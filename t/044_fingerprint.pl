@@ -93,6 +93,28 @@ $node->safe_psql(
 	GRANT USAGE ON SEQUENCE host_id_seq TO app;
 	REVOKE USAGE ON TYPE mood FROM PUBLIC;
 	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO app;
+	-- texts that are printed in another way once they were read
+	CREATE DOMAIN word AS varchar(5) CHECK (VALUE IN ('a', 'b') AND VALUE BETWEEN 'a' AND 'b' AND VALUE <> 'c');
+	CREATE TABLE text (v varchar(5), i int, b bool, w word DEFAULT 'a',
+		CHECK (v IN ('a', 'b') AND i BETWEEN 1 AND 2 AND b), CHECK (i BETWEEN 1 AND 2 AND b AND v NOT IN ('(', 'x')),
+		CHECK (i NOT BETWEEN 1 AND 2 OR b), CHECK ((i BETWEEN 1 AND 2 OR b) AND (b OR (i > 1 OR i < 0))),
+		CHECK (ARRAY[ARRAY['a', v], ARRAY[v, 'b']]::text[] <> '{}'), CHECK (v = ANY (ARRAY['a', 'b']::varchar(3)[])),
+		CHECK (v <> '((a AND b) AND c) (ARRAY[x])::text[]'), CHECK (CASE WHEN v IN ('a', 'b') THEN i BETWEEN 1 AND 2 AND b ELSE b END),
+		CHECK ((i, b) IN ((1, true), (2, false)) OR b), CHECK (i BETWEEN SYMMETRIC 2 AND 1 AND b),
+		known bool GENERATED ALWAYS AS (v IN ('a', 'b') OR i NOT BETWEEN 1 AND 2 OR b) STORED);
+	CREATE INDEX text_i ON text ((i BETWEEN 1 AND 2 AND b)) WHERE v IN ('a', 'b');
+	CREATE STATISTICS text_s ON (v IN ('a', 'b')), (i BETWEEN 1 AND 2 AND b) FROM text;
+	CREATE VIEW text_v AS SELECT v, count(*) FILTER (WHERE v IN ('a', 'b')) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS n
+		FROM text WHERE v IN ('a', 'b') OR i BETWEEN 1 AND 2 AND b;
+	CREATE RULE text_r AS ON UPDATE TO text WHERE new.v IN ('a', 'b') DO ALSO SELECT 1 WHERE new.i BETWEEN 1 AND 2 AND old.b;
+	CREATE TRIGGER text_t BEFORE INSERT ON text FOR EACH ROW WHEN (NEW.v IN ('a', 'b') AND NEW.i BETWEEN 1 AND 2 AND NEW.b) EXECUTE FUNCTION touch('it''s', E'a\\\\b');
+	CREATE FUNCTION text_f(v varchar, i int) RETURNS bool LANGUAGE sql RETURN v IN ('a', 'b') OR i NOT BETWEEN 1 AND 2 OR i = 7;
+	CREATE POLICY text_p ON text USING (v IN ('a', 'b') OR i NOT BETWEEN 1 AND 2 OR b);
+	CREATE TABLE text_part (v varchar(5), i int) PARTITION BY LIST ((v IN ('a', 'b') AND i BETWEEN 1 AND 2 AND i > 0));
+	CREATE OPERATOR #!=# (FUNCTION = int4ne, LEFTARG = int, RIGHTARG = int, NEGATOR = #==#);
+	CREATE SCHEMA other;
+	GRANT USAGE ON SCHEMA other TO app;
+	REVOKE USAGE ON SCHEMA other FROM app;
 	CREATE TABLE "Odd ""Name""" ("Column 1" int DEFAULT 7, "select" text);
 	ALTER TABLE "Odd ""Name""" OWNER TO boss;
 	INSERT INTO host (name, state) SELECT 'h' || i, 'mid' FROM generate_series(1, 9) i;
@@ -143,6 +165,11 @@ $node->command_ok(
 	],
 	'pg_restore restores it');
 is(differences('custom'), '', 'an archive restored without owners: nothing differs');
+
+# what was granted and taken back is not in a dump
+my $OTHER = "SELECT safeguard.schema_fingerprint('other')";
+is($node->safe_psql('custom', $OTHER), $node->safe_psql('postgres', $OTHER),
+	'an empty schema restored has the fingerprint');
 
 # a template, in the same OIDs
 $node->safe_psql('postgres', 'CREATE DATABASE copied TEMPLATE custom');
