@@ -181,7 +181,8 @@ typedef enum SgQueryPhase
 	SG_QUERY_NONE,				/* nothing of this message was seen */
 	SG_QUERY_PREPARING,			/* seen, but does not run */
 	SG_QUERY_RUNNING,
-	SG_QUERY_DONE				/* has been counted */
+	SG_QUERY_DONE,				/* has been counted */
+	SG_QUERY_PASSED				/* has ended, and was too fast to count */
 } SgQueryPhase;
 
 extern SgQueryPhase sg_query_current(SgQueryCall *call, int *end);
