@@ -298,6 +298,7 @@ rolled_back(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	sg_violation_transaction(event);
 	if (event == XACT_EVENT_ABORT)
 		rolled_back();
 }
