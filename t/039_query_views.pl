@@ -66,6 +66,10 @@ $node->safe_psql(
 	ALTER TABLE past.moved SET SCHEMA future;
 	ALTER SCHEMA future RENAME TO later;
 	ALTER TABLE past.kept SET (fillfactor = 50);
+	BEGIN;
+	ALTER TABLE past.kept RENAME TO away;
+	ALTER TABLE past.away RENAME TO kept;
+	COMMIT;
 	ALTER TABLE past.kept ADD COLUMN w int});
 is($node->safe_psql('postgres', $TOLD),
 	join("\n", map { "past.$_|1" } 'dropped|told_1', 'kept|told_4', 'moved|told_3', 'renamed|told_2')

@@ -235,6 +235,7 @@ sg_violation_named(Oid classId, Oid objectId, bool created)
 		return;
 	if (!created)
 	{
+		/* the name it had first is what counts */
 		if (named_last != NULL && named_last->relid == objectId)
 			return;
 		name = is_schema ? get_namespace_name(objectId) :
@@ -261,20 +262,22 @@ static bool
 got_name(Oid relid, Oid nspid, const SgViolationEntry *entry)
 {
 	const SgViolationKey *key = &entry->key;
+	bool		table = false;
+	bool		schema = false;
 
+	/* the last first; what counts is the name before all of them */
 	for (const SgNamed *named = named_last; named != NULL; named = named->next)
 	{
 		const char *before = NameStr(named->name);
 
 		if (named->at < entry->first)
-			continue;
-		if (named->relid == relid &&
-			(named->nspid != nspid || strcmp(before, key->relation) != 0))
-			return true;
-		if (named->relid == nspid && strcmp(before, key->schema) != 0)
-			return true;
+			break;
+		if (named->relid == relid)
+			table = named->nspid != nspid || strcmp(before, key->relation) != 0;
+		else if (named->relid == nspid)
+			schema = strcmp(before, key->schema) != 0;
 	}
-	return false;
+	return table || schema;
 }
 
 static void
