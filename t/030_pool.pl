@@ -382,8 +382,8 @@ is($monitor->rows('SELECT count(*) FROM safeguard.pool_history'),
 	10, 'the ring keeps its size');
 is( $monitor->rows(
 		q{SELECT bool_and(ts > before), bool_and(total_acquisitions <= now),
-			bool_and(pool_size = 17
-				AND available_connections = pool_size - active_connections)
+			bool_and(pool_size = 17 AND available_connections BETWEEN 0 AND 16
+				AND active_connections + idle_connections > 0)
 		  FROM (SELECT *, lag(ts, 1, '-infinity') OVER () AS before,
 					(SELECT total_acquisitions FROM safeguard.pool_stats()) AS now
 				  FROM safeguard.pool_history) h}),
