@@ -2065,8 +2065,7 @@ BEGIN ATOMIC
     -- what clients need to hang for ever, by parameter and the roles without it
     missing AS MATERIALIZED (
         SELECT t.parameter, t.position, t.text, t.remedy, count(*) AS roles,
-               string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C")
-               FILTER (WHERE pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(r.oid, 'USAGE')) AS names
+               string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname COLLATE "C") AS names
           FROM (VALUES ('idle_in_transaction_session_timeout', 1, false,
                         'a client that forgets an open transaction keeps its connection and its locks for ever',
                         'ALTER SYSTEM SET idle_in_transaction_session_timeout = ''5min'''),
@@ -2075,6 +2074,8 @@ BEGIN ATOMIC
                         'ALTER ROLE ... SET lock_timeout = ''5s''')) AS t(parameter, position, owners, text, remedy)
                CROSS JOIN LATERAL safeguard.roles_without_timeout(t.parameter, t.owners) AS w(oid)
                JOIN pg_roles r ON r.oid = w.oid
+         -- those whose sessions safeguard.pool_clients shows
+         WHERE pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(r.oid, 'USAGE')
          GROUP BY t.parameter, t.position, t.text, t.remedy),
     found(rank, position, text) AS (
         SELECT 2, 1,

@@ -26,6 +26,7 @@ SELECT safeguard.watch('point_info', 'system_id');
 SELECT safeguard.watch('hidden', 'system_id');
 SET ROLE regress_sg_reader;
 SELECT safeguard.watch('point_info');
+SELECT safeguard.watch('point_info', 'nonsense');
 SELECT safeguard.unwatch('point_info');
 SET ROLE regress_sg_other;
 SELECT safeguard.watch('point_info');
@@ -55,13 +56,16 @@ RESET ROLE;
 
 -- what cannot be watched
 CREATE VIEW v AS SELECT * FROM point_info;
+CREATE MATERIALIZED VIEW m AS SELECT * FROM point_info;
 CREATE SEQUENCE s;
 CREATE TEMP TABLE t (a int);
 CREATE FOREIGN DATA WRAPPER regress_sg_fdw;
 CREATE SERVER regress_sg_server FOREIGN DATA WRAPPER regress_sg_fdw;
 CREATE FOREIGN TABLE f (a int) SERVER regress_sg_server;
 SELECT safeguard.watch('v');
+SELECT safeguard.watch('m');
 SELECT safeguard.watch('s');
+SELECT safeguard.watch('pg_class', 'relname');
 SELECT safeguard.watch('t');
 SELECT safeguard.watch('f');
 SELECT safeguard.watch(NULL);

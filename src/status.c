@@ -174,8 +174,8 @@ put_shared_memory(ReturnSetInfo *rsinfo)
 					 pg_atomic_read_u64(&sg_shared->evicted)));
 	put_row(rsinfo, "watched scopes",
 			psprintf(UINT64_FORMAT, sg_watched_used()),
-			psprintf("At most %d, then changes are counted by table.",
-					 sg_max_watched));
+			psprintf("At most %d of one table and %d in all, then changes are counted by table.",
+					 sg_max_watched, 2 * sg_max_watched));
 	put_row(rsinfo, "shared memory bytes",
 			psprintf("%zu", sg_shmem_size()), NULL);
 }

@@ -13,7 +13,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
@@ -22,6 +24,7 @@
 #include "utils/memutils.h"
 
 #include "safeguard.h"
+#include "stats/queries.h"
 
 /* the innermost command that is running, or NULL */
 static SgUtility *current = NULL;
@@ -181,6 +184,10 @@ sg_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		sg_watch_dropped(objectId);
 	else if (access == OAT_DROP && classId == DatabaseRelationId)
 		sg_watch_database_dropped(objectId);
+	else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&
+			 subId == 0 && (classId == RelationRelationId ||
+							classId == NamespaceRelationId))
+		sg_violation_named(classId, objectId, access == OAT_POST_CREATE);
 
 	if (current != NULL && access == OAT_POST_CREATE &&
 		classId == ProcedureRelationId && !OidIsValid(current->function))

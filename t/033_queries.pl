@@ -131,6 +131,14 @@ $node->safe_psql(
 	DECLARE four CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < 12;
 	FETCH 3 FROM four;
 	CLOSE four;
+	BEGIN;
+	DECLARE six CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < 12 ORDER BY v;
+	FETCH 3 FROM six;
+	COMMIT;
+	BEGIN;
+	DECLARE seven NO SCROLL CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < 12 ORDER BY id;
+	FETCH 3 FROM seven;
+	COMMIT;
 });
 is(figures_of('DECLARE one CURSOR FOR SELECT id FROM t WHERE v < $1 ORDER BY id'),
 	'1|0|15', 'a cursor is one call');
@@ -140,6 +148,10 @@ is(figures_of('DECLARE three SCROLL CURSOR FOR SELECT v FROM t ORDER BY v'),
 	'1|0|3', 'and one that COMMIT closes');
 is(figures_of('DECLARE four CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < $1'),
 	'1|0|11', 'and one that outlives its transaction');
+is(figures_of('DECLARE six CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < $1 ORDER BY v'),
+	'1|0|11', 'whose rows the server takes from the first one on');
+is(figures_of('DECLARE seven NO SCROLL CURSOR WITH HOLD FOR SELECT v FROM t WHERE id < $1 ORDER BY id'),
+	'1|0|11', 'or where it stands');
 $node->psql('postgres', q{
 	BEGIN;
 	DECLARE five CURSOR FOR SELECT 1 / (50 - id) FROM t ORDER BY id;
@@ -370,6 +382,43 @@ reset_figures();
 is(figures_of('SELECT v FROM t WHERE id = $1'), '8|1|7', 'Bind: the same statement');
 is(figures_of('INSERT INTO c VALUES ($1, $2)'), '1|1|1', 'Sync: counted');
 is(figures_of('SELECT nothing FROM c'), '1|1|0', 'Parse: counted');
+
+# A commit that fails after all has been executed: the call counts, too, where
+# it was passed over as fast.
+for my $mode ([ 'all', 'on' ], [ 'slow', 'on' ], [ 'slow', 'off' ])
+{
+	my $client = client();
+	my $nine = pack('n n N a n', 0, 1, 1, '9', 0);
+	my $failed = "violates foreign key";
+
+	reset_figures();
+	$client->query("SET compute_query_id = $mode->[1]; SET plan_cache_mode = force_generic_plan");
+	$client->query("SET safeguard.track_queries = '$mode->[0]'");
+	like($client->query('INSERT INTO c VALUES (9, 5000)')->{error}{M}, qr/$failed/, "commit of one: @$mode");
+	$client->query($_) for 'BEGIN', 'INSERT INTO c VALUES (9, 5000)';
+	like($client->query('COMMIT')->{error}{M}, qr/$failed/, 'COMMIT');
+	$client->prepare('ext', 'INSERT INTO c (id, t) VALUES ($1, 5000)');
+	$client->prepare('fine', 'SELECT v FROM t WHERE id = $1');
+	$client->execute('fine', 9);
+	like($client->execute('ext', 9)->{error}{M}, qr/$failed/, 'Sync');
+	$client->say(B => "p\0ext\0$nine")->say(E => "p\0" . pack('N', 0));
+	like($client->say(B => "\0fine\0$nine")->say(S => '')->answer->{error}{M}, qr/$failed/,
+		'Sync after a Bind that plans nothing');
+	$client->prepare('end', 'COMMIT');
+	$client->query('BEGIN');
+	$client->execute('ext', 9);
+	like($client->execute('end')->{error}{M}, qr/$failed/, 'COMMIT by the extended protocol');
+	$client->query($_) for 'BEGIN', 'SELECT v FROM t WHERE id = 7';
+	like($client->execute('nowhere')->{error}{M}, qr/does not exist/, 'no statement in a block');
+	$client->query('ROLLBACK');
+	$client->disconnect;
+	my @expected = $mode->[0] eq 'all' ? ('2|1', '3|2', '2|0', '2|2') : ('1|1', '1|1', '|', '2|2');
+	for ('INSERT INTO c VALUES ($1, $2)', 'INSERT INTO c (id, t) VALUES ($1, $2)',
+		'SELECT v FROM t WHERE id = $1', 'COMMIT')
+	{
+		is(figures_of($_, 'sum(calls), sum(errors)'), shift @expected, "@$mode: $_");
+	}
+}
 
 # cancelled, and told to go
 reset_figures();

@@ -155,6 +155,8 @@ like(all_figures($node), qr/^4\|4 composite_key4/,
 # leaves shared memory as it happens to be, which is not written.
 add_conf($node, 'safeguard.save_interval = 1d');
 $node->restart;
+like($node->safe_psql('postgres', q{SELECT detail FROM safeguard.status() WHERE item = 'collector'}),
+	qr/The statistics file was written at \d/, 'a file that was read counts as written');
 my $saved = slurp_raw($file);
 rejected_with($node, 'postgres', $BAD, 'not saved');
 $node->safe_psql('postgres', q{SELECT safeguard.unwatch('point_info')});

@@ -204,6 +204,61 @@ is( $target->safe_psql('replica', $WATCHED),
 $target->safe_psql('replica', 'DROP SUBSCRIPTION points');
 $target->stop;
 
+# Whoever watches by a column of many values takes no room from others, be they
+# tables of his own or of another role; after a restart all is as it was.
+add_conf($node, 'safeguard.max_watched = 20');
+$node->safe_psql('postgres', 'SELECT safeguard.stats_reset()');
+$node->restart;
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE regress_sg_greedy;
+	CREATE ROLE regress_sg_modest;
+	CREATE SCHEMA room;
+	GRANT ALL ON SCHEMA room TO regress_sg_greedy, regress_sg_modest;
+	SET search_path = room;
+	SET ROLE regress_sg_greedy;
+	CREATE TABLE greedy (k int);
+	CREATE TABLE second (k int);
+	SET ROLE regress_sg_modest;
+	CREATE TABLE modest (k int);
+	RESET ROLE;
+	SELECT safeguard.watch(t, 'k') FROM unnest('{greedy,second,modest}'::regclass[]) t;
+	INSERT INTO greedy SELECT generate_series(1, 20)});
+my $ROOM = q{SELECT relation, count(scope), sum(inserted) FILTER (WHERE scope IS NOT NULL), sum(inserted)
+	FROM safeguard.watched GROUP BY 1 ORDER BY relation COLLATE "C"};
+is($node->safe_psql('postgres', $ROOM), 'room.greedy|20|20|20', 'a table alone has all that is promised');
+$node->safe_psql(
+	'postgres', q{
+	SET search_path = room;
+	INSERT INTO greedy SELECT generate_series(21, 300);
+	INSERT INTO second SELECT generate_series(1, 300);
+	INSERT INTO modest SELECT generate_series(1, 5);
+	INSERT INTO greedy SELECT generate_series(1, 500);
+	INSERT INTO modest SELECT generate_series(6, 7)});
+my $room = "room.greedy|20|40|800\nroom.modest|7|7|7\nroom.second|5|5|300";
+is($node->safe_psql('postgres', $ROOM), $room, 'but leaves room to others');
+$node->safe_psql(
+	'postgres', q{
+	SET ROLE regress_sg_greedy;
+	DO $$ BEGIN
+		FOR i IN 1 .. 300 LOOP
+			EXECUTE format('CREATE TABLE room.many_%s (k int)', i);
+			PERFORM safeguard.watch(format('room.many_%s', i));
+			EXECUTE format('INSERT INTO room.many_%s VALUES (1)', i);
+		END LOOP;
+	END $$;
+	SET ROLE regress_sg_modest;
+	CREATE TABLE room.last (k int);
+	SELECT safeguard.watch('room.last', 'k');
+	INSERT INTO room.last VALUES (1), (2)});
+is( $node->safe_psql('postgres', q{SELECT count(scope), sum(inserted) FROM safeguard.watched WHERE relation = 'room.last'}),
+	'2|2', 'so do many tables of one owner');
+is($node->safe_psql('postgres', 'SELECT sum(inserted) FROM safeguard.watched'),
+	800 + 7 + 300 + 300 + 2, 'and no change is lost');
+my $all = $node->safe_psql('postgres', $ROOM);
+$node->restart;
+is($node->safe_psql('postgres', $ROOM), $all, 'a restart changes nothing');
+
 # Without shared memory nothing is counted, and nobody is kept from writing.
 add_conf($node, "shared_preload_libraries = ''");
 $node->restart;

@@ -41,6 +41,66 @@ is($node->safe_psql('postgres', $VIOLATIONS, extra_params => [ '-U', 'regress_sg
 	"postgres|public.c|c_t_fkey|foreign key|1\npostgres|public.t|t_pkey|unique|1",
 	'pg_monitor sees all violations');
 
+# Who gets a name does not come by the figures of the table that had it before.
+$node->safe_psql(
+	'postgres', q{
+	SELECT safeguard.stats_reset();
+	CREATE SCHEMA past;
+	CREATE SCHEMA future;
+	GRANT ALL ON SCHEMA past, future TO regress_sg_one;
+	GRANT CREATE ON DATABASE postgres TO regress_sg_one;
+	CREATE TABLE past.dropped (secret_1 int CONSTRAINT told_1 CHECK (secret_1 > 0));
+	CREATE TABLE past.renamed (secret_2 int CONSTRAINT told_2 CHECK (secret_2 > 0));
+	CREATE TABLE past.moved (secret_3 int CONSTRAINT told_3 CHECK (secret_3 > 0));
+	CREATE TABLE past.kept (v int CONSTRAINT told_4 CHECK (v > 0));
+	CREATE TABLE future.swapped (secret_5 int CONSTRAINT told_5 CHECK (secret_5 > 0));
+	GRANT SELECT ON past.kept TO regress_sg_one});
+$node->psql('postgres', "INSERT INTO $_ VALUES (0)")
+  for 'past.dropped', 'past.renamed', 'past.moved', 'past.kept', 'future.swapped';
+my $TOLD = q{SELECT relation, constraint_name, count FROM safeguard.constraint_violations
+	ORDER BY relation, constraint_name};
+$node->safe_psql(
+	'postgres', q{
+	DROP TABLE past.dropped;
+	ALTER TABLE past.renamed RENAME TO other_name;
+	ALTER TABLE past.moved SET SCHEMA future;
+	ALTER SCHEMA future RENAME TO later;
+	ALTER TABLE past.kept SET (fillfactor = 50);
+	BEGIN;
+	ALTER TABLE past.kept RENAME TO away;
+	ALTER TABLE past.away RENAME TO kept;
+	COMMIT;
+	ALTER TABLE past.kept ADD COLUMN w int});
+is($node->safe_psql('postgres', $TOLD),
+	join("\n", map { "past.$_|1" } 'dropped|told_1', 'kept|told_4', 'moved|told_3', 'renamed|told_2')
+	  =~ s/^/future.swapped|told_5|1\n/r,
+	'what becomes of a table changes none of its figures');
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE past.dropped (a int);
+	CREATE TABLE past.other (a int);
+	ALTER TABLE past.other RENAME TO renamed;
+	BEGIN;
+	CREATE SCHEMA soon;
+	CREATE TABLE soon.moved (a int);
+	ALTER TABLE soon.moved SET SCHEMA past;
+	CREATE TABLE soon.swapped (a int);
+	ALTER SCHEMA soon RENAME TO future;
+	COMMIT}, extra_params => [ '-U', 'regress_sg_one' ]);
+is($node->safe_psql('postgres', $TOLD, extra_params => [ '-U', 'regress_sg_one' ]),
+	'past.kept|told_4|1', 'but another one of its name has none');
+$node->safe_psql(
+	'postgres', q{
+	DO $$ BEGIN
+		CREATE TABLE past.fresh (a int CONSTRAINT mine CHECK (a > 0));
+		BEGIN
+			INSERT INTO past.fresh VALUES (0);
+		EXCEPTION WHEN check_violation THEN NULL;
+		END;
+	END $$}, extra_params => [ '-U', 'regress_sg_one' ]);
+is($node->safe_psql('postgres', $TOLD, extra_params => [ '-U', 'regress_sg_one' ]),
+	"past.fresh|mine|1\npast.kept|told_4|1", 'but those of its own');
+
 # ---------------- what is tracked ----------------
 
 my @tracked = (

@@ -73,7 +73,7 @@ const SgArea sg_areas[] = {
 		.reset = sg_history_reset
 	},
 	{
-		.name = "watched", .version = 1, .item_size = sizeof(SgWatchedEntry),
+		.name = "watched", .version = 2, .item_size = sizeof(SgWatchedEntry),
 		.size = sg_watched_size, .startup = sg_watched_startup,
 		.snapshot = sg_watched_snapshot, .restore = sg_watched_restore,
 		.reset = sg_watched_reset
@@ -85,7 +85,7 @@ const SgArea sg_areas[] = {
 		.reset = sg_queries_reset
 	},
 	{
-		.name = "violations", .version = 1, .item_size = sizeof(SgViolationEntry),
+		.name = "violations", .version = 2, .item_size = sizeof(SgViolationEntry),
 		.size = sg_violations_size, .startup = sg_violations_startup,
 		.snapshot = sg_violations_snapshot, .restore = sg_violations_restore,
 		.reset = sg_violations_reset

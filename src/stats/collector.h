@@ -17,7 +17,7 @@ typedef struct SgCollector
 {
 	pg_atomic_uint32 pid;		/* 0: it is not running */
 	pg_atomic_uint32 failing;	/* could the file not be written lately? */
-	pg_atomic_uint64 written_at;	/* TimestampTz, 0: not since the start */
+	pg_atomic_uint64 written_at;	/* TimestampTz, 0: there is no file */
 } SgCollector;
 
 /* NULL without shared memory */

@@ -372,6 +372,7 @@ void
 sg_persist_read(void)
 {
 	SgFile		f = {0};
+	struct stat st;
 	const char *problem;
 	bool		foreign = false;
 
@@ -395,6 +396,9 @@ sg_persist_read(void)
 	}
 	if (problem == NULL && fseek(f.file, 0, SEEK_SET) == 0)
 		take_file(&f);
+	if (problem == NULL && fstat(fileno(f.file), &st) == 0)
+		pg_atomic_write_u64(&sg_collector->written_at,
+							time_t_to_timestamptz(st.st_mtime));
 	FreeFile(f.file);
 	if (problem != NULL)
 		set_aside(problem, foreign ? STAT_FILE_FOREIGN : STAT_FILE_DAMAGED);

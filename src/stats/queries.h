@@ -12,6 +12,7 @@
 #ifndef SG_QUERIES_H
 #define SG_QUERIES_H
 
+#include "access/xact.h"
 #include "executor/execdesc.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -181,7 +182,8 @@ typedef enum SgQueryPhase
 	SG_QUERY_NONE,				/* nothing of this message was seen */
 	SG_QUERY_PREPARING,			/* seen, but does not run */
 	SG_QUERY_RUNNING,
-	SG_QUERY_DONE				/* has been counted */
+	SG_QUERY_DONE,				/* has been counted */
+	SG_QUERY_PASSED				/* has ended, and was too fast to count */
 } SgQueryPhase;
 
 extern SgQueryPhase sg_query_current(SgQueryCall *call, int *end);
@@ -220,6 +222,7 @@ typedef struct SgViolationEntry
 {
 	SgViolationKey key;			/* must be first */
 	uint64		count;
+	TimestampTz first;			/* when the entry was made */
 	TimestampTz last;
 	int32		encoding;
 	int32		unused;
@@ -233,6 +236,8 @@ extern void sg_violation_callback(void *arg);
 extern void sg_violation_note(const ErrorData *edata);
 extern bool sg_violation_noted;
 extern void sg_violation_count(void);
+extern void sg_violation_named(Oid classId, Oid objectId, bool created);
+extern void sg_violation_transaction(XactEvent event);
 extern int	sg_violations_used(void);
 extern uint64 sg_violations_evicted(void);
 

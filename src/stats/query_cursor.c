@@ -14,7 +14,9 @@
 #include "postgres.h"
 
 #include "nodes/execnodes.h"
+#include "tcop/pquery.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 
 #include "stats/queries.h"
 
@@ -105,6 +107,18 @@ sg_cursor_source(const QueryDesc *queryDesc, SgSource *source)
 }
 
 /*
+ * Is this the run by which the server takes all rows of a cursor WITH HOLD at
+ * commit, after it has gone back to the first one?
+ */
+static bool
+begins_anew(const QueryDesc *queryDesc)
+{
+	return ActivePortal != NULL && ActivePortal->queryDesc == queryDesc &&
+		ActivePortal->holdStore != NULL &&
+		(ActivePortal->cursorOptions & CURSOR_OPT_SCROLL) != 0;
+}
+
+/*
  * A run that need not be the last one.
  */
 void
@@ -122,6 +136,8 @@ sg_cursor_run(QueryDesc *queryDesc, const SgSource *source, bool first,
 		/* it was counted when all of it was fetched, and is read again */
 		open->counted = !first;
 	}
+	if (begins_anew(queryDesc))
+		open->rows = 0;
 	open->elapsed += elapsed;
 	open->rows += queryDesc->estate->es_processed;
 }

@@ -20,6 +20,7 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 #include "stats/queries.h"
@@ -64,34 +65,49 @@ note_unseen(int sqlstate)
 }
 
 /*
+ * Is the text still there?  It is that of a portal, and most clients use the
+ * one without a name, which stays until the next Bind.
+ */
+static bool
+has_text(const SgQueryCall *call)
+{
+	Portal		portal = GetPortalByName("");
+
+	return call->source.text != NULL && PortalIsValid(portal) &&
+		portal->sourceText == call->source.text;
+}
+
+/*
  * The text of what is known may be gone, with its portal or its prepared
- * statement.  Only an identifier helps, and only where the call was counted
- * with its text.
+ * statement.  Only an identifier helps, and only where calls are counted with
+ * their text.
  */
 static bool
 known_without_text(SgQueryCall *call)
 {
 	call->source.text = NULL;
-	return call->source.queryid != 0 && sg_track_queries != SG_TRACK_SLOW;
+	return call->source.queryid != 0 &&
+		(call->known || sg_track_queries != SG_TRACK_SLOW);
 }
 
 /*
  * The last statement seen has ended: what fails is the next one of the
- * message, or the commit of this one.
+ * message, or the commit of this one, which has been counted or not.
  */
 static bool
-note_after(int end)
+note_after(bool counted, int end)
 {
 	SgQueryCall *call = &failure.call;
 
-	call->known = true;
+	call->known = counted;
 
 	/* Sync commits */
 	if (debug_query_string == NULL)
-		return known_without_text(call);
+		return has_text(call) || known_without_text(call);
 
 	/* EXECUTE, FETCH, and COMMIT by the extended protocol */
-	if (call->source.text != debug_query_string && !known_without_text(call))
+	if (call->source.text != debug_query_string && !has_text(call) &&
+		!known_without_text(call))
 		call->source.queryid = 0;	/* an error of no text, not a text of none */
 	if (end >= 0 && end < PG_INT32_MAX)
 	{
@@ -101,11 +117,25 @@ note_after(int end)
 	return true;
 }
 
+/*
+ * A message of the extended protocol that names what is not there fails
+ * before any statement is known.
+ */
+static bool
+names_nothing(int sqlstate)
+{
+	return debug_query_string == NULL &&
+		(sqlstate == ERRCODE_UNDEFINED_PSTATEMENT ||
+		 sqlstate == ERRCODE_UNDEFINED_CURSOR);
+}
+
 static bool
 note_failure(int sqlstate)
 {
 	int			end = -1;
 
+	if (names_nothing(sqlstate))
+		return false;
 	memset(&failure, 0, sizeof(failure));
 	failure.next = -1;
 	failure.call.failed = true;
@@ -128,7 +158,9 @@ note_failure(int sqlstate)
 		case SG_QUERY_RUNNING:
 			return true;
 		case SG_QUERY_DONE:
-			return note_after(end);
+			return note_after(true, end);
+		case SG_QUERY_PASSED:
+			return note_after(false, end);
 	}
 	return false;
 }
@@ -190,8 +222,11 @@ find_statement(void)
 		call->source.location = location;
 		call->source.len = len;
 		call->source.queryid = 0;
-		if (call->known)
+		if (failure.or_known)
+		{
 			call->elapsed = since_message();
+			call->rows = 0;
+		}
 		call->known = false;
 	}
 	else if (!failure.or_known)
@@ -263,6 +298,7 @@ rolled_back(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	sg_violation_transaction(event);
 	if (event == XACT_EVENT_ABORT)
 		rolled_back();
 }

@@ -39,6 +39,7 @@ typedef struct SgCurrentQuery
 	int			end;			/* of it in the client's text, see note() */
 	const QueryDesc *queryDesc; /* only to compare */
 	uint64		start;			/* nanoseconds */
+	uint64		elapsed;		/* the same, if it has been passed over */
 	uint64		rows;
 } SgCurrentQuery;
 
@@ -106,16 +107,41 @@ sg_query_note(const char *text, int location, int len, uint64 queryid)
 }
 
 /*
+ * Is it a commit by Sync, with other messages between it and the statement
+ * that ran last?  Sync has neither text nor time; a call of the fast path
+ * shows as another state.
+ */
+static bool
+is_commit_of_it(void)
+{
+	return debug_query_string == NULL &&
+		(current.phase == SG_QUERY_DONE || current.phase == SG_QUERY_PASSED) &&
+		current.message >= GetCurrentTransactionStartTimestamp() &&
+		MyBEEntry != NULL && MyBEEntry->st_state == STATE_RUNNING;
+}
+
+/*
  * What is known of the statement for which an error has come; *end is where
  * it ends in the text that the client has sent, see note().
  */
 SgQueryPhase
 sg_query_current(SgQueryCall *call, int *end)
 {
-	if (current.phase == SG_QUERY_NONE || !of_this_message())
+	bool		present = of_this_message();
+
+	if (current.phase == SG_QUERY_NONE || (!present && !is_commit_of_it()))
 		return SG_QUERY_NONE;
 	call->source = current.source;
 	*end = current.end;
+
+	/* its portal may have made room for another one */
+	if (!present)
+		call->source.text = NULL;
+	if (current.phase == SG_QUERY_PASSED)
+	{
+		call->elapsed = current.elapsed;
+		call->rows = current.rows;
+	}
 	if (current.phase != SG_QUERY_RUNNING)
 		return current.phase;
 
@@ -184,9 +210,10 @@ wanted(const SgSource *source)
 }
 
 /*
- * A statement has come to its end without an error.
+ * A statement has come to its end without an error.  Returns false if it is
+ * passed over: it has been fast, and only what is slow counts.
  */
-static inline void
+static inline bool
 count(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows)
 {
 	bool		slow = sg_query_is_slow(elapsed);
@@ -197,8 +224,29 @@ count(const SgSource *source, uint64 now, uint64 elapsed, uint64 rows)
 		if (slow)
 			sg_count_slow_query();
 	}
-	if (slow || wanted(source))
-		store(source, now, elapsed, rows, slow);
+	if (!slow && !wanted(source))
+		return false;
+	store(source, now, elapsed, rows, slow);
+	return true;
+}
+
+/*
+ * The same for the present one.  If it is passed over, its commit may fail
+ * yet, and make a call of it.
+ */
+static inline void
+count_current(uint64 rows)
+{
+	uint64		now = sg_nanoseconds();
+	uint64		elapsed = now - current.start;
+
+	current.phase = SG_QUERY_DONE;
+	if (!count(&current.source, now, elapsed, rows))
+	{
+		current.phase = SG_QUERY_PASSED;
+		current.elapsed = elapsed;
+		current.rows = rows;
+	}
 }
 
 /*
@@ -208,7 +256,7 @@ void
 sg_query_count(const SgSource *source, uint64 elapsed, uint64 rows)
 {
 	if (sg_queries_tracked())
-		count(source, sg_nanoseconds(), elapsed, rows);
+		(void) count(source, sg_nanoseconds(), elapsed, rows);
 }
 
 /*
@@ -269,7 +317,6 @@ sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
 				 uint64 fetched)
 {
 	uint64		rows = queryDesc->estate->es_processed;
-	uint64		now;
 
 	pop(callback);
 	if (unlikely(current.phase != SG_QUERY_RUNNING))
@@ -281,13 +328,14 @@ sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
 		current.rows = rows;
 		return;
 	}
-	now = sg_nanoseconds();
-	current.phase = SG_QUERY_DONE;
 	if (likely(current.once && fetched == 0))
-		count(&current.source, now, now - current.start, rows);
+		count_current(rows);
 	else
+	{
+		current.phase = SG_QUERY_DONE;
 		sg_cursor_run(queryDesc, &current.source, current.once,
-					  now - current.start);
+					  sg_nanoseconds() - current.start);
+	}
 }
 
 /*
@@ -307,14 +355,9 @@ sg_query_finish_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 void
 sg_query_finish_end(ErrorContextCallback *callback, QueryDesc *queryDesc)
 {
-	uint64		now;
-
 	pop(callback);
-	if (current.queryDesc != queryDesc || !is_running())
-		return;
-	now = sg_nanoseconds();
-	current.phase = SG_QUERY_DONE;
-	count(&current.source, now, now - current.start, current.rows);
+	if (current.queryDesc == queryDesc && is_running())
+		count_current(current.rows);
 }
 
 /* ---------------- utility commands ---------------- */
@@ -385,15 +428,10 @@ rows_of(const QueryCompletion *qc)
 void
 sg_query_utility_end(ErrorContextCallback *callback, const QueryCompletion *qc)
 {
-	uint64		now;
-
 	pop(callback);
 	sg_query_declares = false;
 	if (current.phase == SG_QUERY_PREPARING)
 		current.phase = SG_QUERY_DONE;
-	if (current.phase != SG_QUERY_RUNNING)
-		return;
-	now = sg_nanoseconds();
-	current.phase = SG_QUERY_DONE;
-	count(&current.source, now, now - current.start, rows_of(qc));
+	if (current.phase == SG_QUERY_RUNNING)
+		count_current(rows_of(qc));
 }

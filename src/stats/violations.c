@@ -17,10 +17,13 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
-#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -190,10 +193,143 @@ sg_violation_count(void)
 		memset(entry, 0, sizeof(*entry));
 		entry->key = noted;
 		entry->encoding = GetDatabaseEncoding();
+		entry->first = GetCurrentTimestamp();
 	}
 	entry->count++;
 	entry->last = GetCurrentStatementStartTimestamp();
 	LWLockRelease(lock);
+}
+
+/* ---------------- names that change hands ---------------- */
+
+/*
+ * Figures go by names, since an error tells nothing else.  A table that gets a
+ * name, because it is new, renamed or moved, must not come by the figures of
+ * the one that had it before: its owner may not be allowed to see them.
+ */
+typedef struct SgNamed
+{
+	struct SgNamed *next;
+	Oid			relid;			/* of the table, or of a schema */
+	Oid			nspid;			/* where it was; InvalidOid: a schema */
+	TimestampTz at;
+	NameData	name;			/* that it had; empty: it is new */
+} SgNamed;
+
+/* what this transaction has named, in its memory */
+static SgNamed *named_last = NULL;
+
+/*
+ * A relation or a schema has been made, or altered in some way; the catalogs
+ * still show it as it was.
+ */
+void
+sg_violation_named(Oid classId, Oid objectId, bool created)
+{
+	bool		is_schema = classId == NamespaceRelationId;
+	char	   *name = NULL;
+	SgNamed    *named;
+
+	/* no figures yet: most databases never have any */
+	if (shared == NULL || shared->nentries == 0)
+		return;
+	if (!created)
+	{
+		/* the name it had first is what counts */
+		if (named_last != NULL && named_last->relid == objectId)
+			return;
+		name = is_schema ? get_namespace_name(objectId) :
+			get_rel_name(objectId);
+		if (name == NULL)
+			return;
+	}
+	named = MemoryContextAllocZero(TopTransactionContext, sizeof(*named));
+	named->relid = objectId;
+	named->at = GetCurrentTimestamp();
+	if (name != NULL)
+		namestrcpy(&named->name, name);
+	if (name != NULL && !is_schema)
+		named->nspid = get_rel_namespace(objectId);
+	named->next = named_last;
+	named_last = named;
+}
+
+/*
+ * Has this transaction given the table, or its schema, the name that it has,
+ * since the entry was made?
+ */
+static bool
+got_name(Oid relid, Oid nspid, const SgViolationEntry *entry)
+{
+	const SgViolationKey *key = &entry->key;
+	bool		table = false;
+	bool		schema = false;
+
+	/* the last first; what counts is the name before all of them */
+	for (const SgNamed *named = named_last; named != NULL; named = named->next)
+	{
+		const char *before = NameStr(named->name);
+
+		if (named->at < entry->first)
+			break;
+		if (named->relid == relid)
+			table = named->nspid != nspid || strcmp(before, key->relation) != 0;
+		else if (named->relid == nspid)
+			schema = strcmp(before, key->schema) != 0;
+	}
+	return table || schema;
+}
+
+static void
+forget(const SgViolationKey *key)
+{
+	SgViolationEntry *entry;
+
+	LWLockAcquire(sg_lock(SG_LOCK_VIOLATIONS), LW_EXCLUSIVE);
+	entry = find(key);
+	if (entry != NULL)
+		*entry = shared->entry[--shared->nentries];
+	LWLockRelease(sg_lock(SG_LOCK_VIOLATIONS));
+}
+
+/*
+ * The transaction is about to commit: forget the figures of names that have
+ * changed hands.  The catalogs can still be asked.
+ */
+static void
+forget_named(void)
+{
+	uint64		nentries;
+	SgViolationEntry *entries = sg_violations_collect(&nentries, false);
+
+	for (uint64 i = 0; entries != NULL && i < nentries; i++)
+	{
+		const SgViolationKey *key = &entries[i].key;
+		Oid			nspid = InvalidOid;
+		Oid			relid = InvalidOid;
+
+		if (key->dbid == MyDatabaseId)
+			nspid = get_namespace_oid(key->schema, true);
+		if (OidIsValid(nspid))
+			relid = get_relname_relid(key->relation, nspid);
+		if (OidIsValid(relid) && got_name(relid, nspid, &entries[i]))
+			forget(key);
+	}
+	if (entries != NULL)
+		pfree(entries);
+}
+
+/*
+ * A transaction comes to its end, or has come.
+ */
+void
+sg_violation_transaction(XactEvent event)
+{
+	if (named_last == NULL)
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		forget_named();
+	named_last = NULL;
 }
 
 /* ---------------- reading ---------------- */

@@ -3,9 +3,16 @@
  * watched.c
  *		Changes of watched tables in shared memory.
  *
- * One entry for each scope of a table.  Entries beyond safeguard.max_watched
- * are counted together, per table as long as the reserve lasts: a figure may
- * get coarse, but no change is lost.
+ * One entry for each scope of a table, as long as the table has a right to
+ * another one.  What finds no entry is counted together, per table as long as the
+ * reserve lasts: a figure may get coarse, but no change is lost.
+ *
+ * Anybody may watch tables of his own, by columns of many values.  So there is
+ * room for twice safeguard.max_watched, and the fuller it gets, the fewer
+ * entries may a table have, and all tables of its owner, to get another one.
+ * One table alone comes to max_watched; who comes later always finds
+ * some room.  An entry is never taken away again: a figure that goes over into
+ * another one would look like a change.
  *
  * Note about locking: the lock is held exclusively to count, which happens
  * once per transaction that has changed a watched table, and shared to read.
@@ -26,18 +33,35 @@
 #include "stats/area.h"
 #include "stats/watched.h"
 
-/* entries beyond max_watched: for tables, and one for all the rest */
+/* entries of scopes; those beyond are for tables, and one for all the rest */
+#define SCOPES			(2 * (long) sg_max_watched)
 #define RESERVE			100
-#define CAPACITY		(sg_max_watched + RESERVE + 1)
+#define CAPACITY		(SCOPES + RESERVE + 1)
+
+/* How many entries a table has, or an owner, or all together (all zeroes). */
+typedef struct HolderKey
+{
+	Oid			dbid;			/* of a table */
+	Oid			id;				/* of a table or a role */
+} HolderKey;
+
+typedef struct Holder
+{
+	HolderKey	key;			/* MUST BE FIRST */
+	int64		scopes;			/* entries with a scope */
+	int64		tables;			/* entries without */
+} Holder;
 
 static HTAB *watched = NULL;	/* of SgWatchedEntry */
+static HTAB *holders = NULL;		/* of Holder */
 
 /* ---------------- shared memory ---------------- */
 
 Size
 sg_watched_size(void)
 {
-	return hash_estimate_size(CAPACITY, sizeof(SgWatchedEntry));
+	return add_size(hash_estimate_size(CAPACITY, sizeof(SgWatchedEntry)),
+					hash_estimate_size(2 * CAPACITY + 1, sizeof(Holder)));
 }
 
 void
@@ -49,40 +73,103 @@ sg_watched_startup(void)
 	ctl.entrysize = sizeof(SgWatchedEntry);
 	watched = ShmemInitHash("safeguard watched", CAPACITY, CAPACITY, &ctl,
 							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	ctl.keysize = sizeof(HolderKey);
+	ctl.entrysize = sizeof(Holder);
+	holders = ShmemInitHash("safeguard watched holders", 2 * CAPACITY + 1,
+						   2 * CAPACITY + 1, &ctl,
+						   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+}
+
+/* ---------------- who has how many ---------------- */
+
+static void
+change_holder(Oid dbid, Oid id, bool scope, int by)
+{
+	HolderKey	key = {dbid, id};
+	bool		found;
+	Holder	   *holder = hash_search(holders, &key,
+									by > 0 ? HASH_ENTER_NULL : HASH_FIND,
+									&found);
+
+	if (holder == NULL)
+		return;
+	if (!found)
+		holder->scopes = holder->tables = 0;
+	if (scope)
+		holder->scopes += by;
+	else
+		holder->tables += by;
+	if (holder->scopes == 0 && holder->tables == 0)
+		hash_search(holders, &key, HASH_REMOVE, NULL);
+}
+
+/*
+ * An entry has come (1) or goes (-1).
+ */
+static void
+change_holders(const SgWatchedKey *key, Oid owner, int by)
+{
+	bool		scope = key->scope != 0;
+
+	if (!OidIsValid(key->relid))
+		return;
+	change_holder(InvalidOid, InvalidOid, scope, by);
+	change_holder(key->dbid, key->relid, scope, by);
+	if (OidIsValid(owner))
+		change_holder(InvalidOid, owner, scope, by);
+}
+
+static Holder
+entries_of(Oid dbid, Oid id)
+{
+	Holder		none = {{dbid, id}, 0, 0};
+	Holder	   *holder = hash_search(holders, &none.key, HASH_FIND, NULL);
+
+	return holder == NULL ? none : *holder;
 }
 
 /* ---------------- counting ---------------- */
 
 /*
- * Entries that there may be before one with this key is made.
+ * May an entry with this key be made?
  */
-static long
-limit_for(const SgWatchedKey *key)
+static bool
+has_room(const SgWatchedKey *key, Oid owner)
 {
-	if (key->scope != 0)
-		return sg_max_watched;
-	if (OidIsValid(key->relid))
-		return sg_max_watched + RESERVE;
-	return CAPACITY;
+	Holder		all = entries_of(InvalidOid, InvalidOid);
+	Holder		own = entries_of(InvalidOid, owner);
+
+	if (!OidIsValid(key->relid))
+		return true;
+	if (key->scope == 0)
+		return own.tables < 2 * (RESERVE - all.tables);
+	return own.scopes + entries_of(key->dbid, key->relid).scopes <
+		2 * (SCOPES - all.scopes);
 }
 
 /*
  * The entry with this key, a new one if need be, or NULL if there is no room.
- * Caller must hold the lock exclusively, or be alone.
+ * What is "restored" had its room before.  Caller must hold the lock
+ * exclusively, or be alone.
  */
 static SgWatchedEntry *
-get_entry(const SgWatchedKey *key)
+get_entry(const SgWatchedKey *key, Oid owner, bool restored)
 {
 	SgWatchedEntry *entry = hash_search(watched, key, HASH_FIND, NULL);
 
 	if (entry != NULL)
 		return entry;
-	if (hash_get_num_entries(watched) >= limit_for(key))
+	if (restored ? OidIsValid(key->relid) &&
+		hash_get_num_entries(watched) >= CAPACITY - 1 :
+		!has_room(key, owner))
 		return NULL;
 	entry = hash_search(watched, key, HASH_ENTER_NULL, NULL);
-	if (entry != NULL)
-		memset((char *) entry + sizeof(SgWatchedKey), 0,
-			   sizeof(SgWatchedEntry) - sizeof(SgWatchedKey));
+	if (entry == NULL)
+		return NULL;
+	memset((char *) entry + sizeof(SgWatchedKey), 0,
+		   sizeof(SgWatchedEntry) - sizeof(SgWatchedKey));
+	entry->owner = owner;
+	change_holders(key, owner, 1);
 	return entry;
 }
 
@@ -90,20 +177,20 @@ get_entry(const SgWatchedKey *key)
  * The entry to count a change in; NULL never happens but by damage.
  */
 static SgWatchedEntry *
-entry_for(const SgWatchedEntry *change)
+entry_for(const SgWatchedEntry *change, bool restored)
 {
 	SgWatchedKey key = change->key;
-	SgWatchedEntry *entry = get_entry(&key);
+	SgWatchedEntry *entry = get_entry(&key, change->owner, restored);
 
 	if (entry == NULL && key.scope != 0)
 	{
 		key.scope = 0;
-		entry = get_entry(&key);
+		entry = get_entry(&key, change->owner, restored);
 	}
 	if (entry == NULL)
 	{
 		memset(&key, 0, sizeof(key));
-		entry = get_entry(&key);
+		entry = get_entry(&key, InvalidOid, restored);
 	}
 	return entry;
 }
@@ -117,6 +204,7 @@ merge(SgWatchedEntry *entry, const SgWatchedEntry *change)
 	SgWatchedEntry sum = *change;
 
 	sum.key = entry->key;
+	sum.owner = entry->owner;
 	sum.inserted += entry->inserted;
 	sum.updated += entry->updated;
 	sum.deleted += entry->deleted;
@@ -139,7 +227,7 @@ sg_watched_count(const SgWatchedEntry *change)
 	if (watched == NULL)
 		return;
 	LWLockAcquire(sg_lock(SG_LOCK_WATCHED), LW_EXCLUSIVE);
-	entry = entry_for(change);
+	entry = entry_for(change, false);
 	if (entry != NULL)
 		merge(entry, change);
 	LWLockRelease(sg_lock(SG_LOCK_WATCHED));
@@ -163,7 +251,10 @@ sg_watched_forget(Oid dbid, Oid relid)
 	{
 		if ((!OidIsValid(dbid) || entry->key.dbid == dbid) &&
 			(!OidIsValid(relid) || entry->key.relid == relid))
+		{
+			change_holders(&entry->key, entry->owner, -1);
 			hash_search(watched, &entry->key, HASH_REMOVE, NULL);
+		}
 	}
 	LWLockRelease(sg_lock(SG_LOCK_WATCHED));
 }
@@ -240,7 +331,7 @@ restore_one(SgWatchedEntry *change)
 	TERMINATE(application);
 	TERMINATE(scope);
 #undef TERMINATE
-	entry = entry_for(change);
+	entry = entry_for(change, true);
 	if (entry != NULL)
 		merge(entry, change);
 }

@@ -43,6 +43,8 @@ typedef struct SgWatchedEntry
 	TimestampTz last_changed_at;
 	int32		encoding;		/* of all texts */
 	Oid			roleid;			/* who made the last change */
+	Oid			owner;			/* of the table, when the entry was made */
+	uint32		unused;			/* 0 */
 	char		database[NAMEDATALEN];	/* names as last seen */
 	char		schema[NAMEDATALEN];
 	char		relation[NAMEDATALEN];

@@ -16,7 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/objectaddress.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -123,31 +123,75 @@ check_names(Relation rel)
 /* ---------------- arguments ---------------- */
 
 /*
- * The table, which must be the caller's and of a kind whose rows pass through
- * triggers here.  The caller closes it and keeps its lock.
+ * What can be done about a relation that cannot be watched.
+ */
+static const char *
+kind_hint(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "Watch the table that the view writes to.";
+		case RELKIND_MATVIEW:
+			return "Watch the tables that it selects from.";
+		case RELKIND_FOREIGN_TABLE:
+			return "Watch the table on the foreign server.";
+		default:
+			return "Name a table or a partitioned table.";
+	}
+}
+
+/*
+ * Raise an error unless rows of the relation pass through triggers here, and
+ * stay.
+ */
+static void
+check_kind(Relation rel)
+{
+	char		relkind = rel->rd_rel->relkind;
+	const char *name = RelationGetRelationName(rel);
+
+	if (relkind == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("foreign table \"%s\" cannot be watched", name),
+				errdetail("What changes on the foreign server is not seen here."),
+				errhint("%s", kind_hint(relkind)));
+	if (!allowSystemTableMods && RelationGetRelid(rel) < FirstUnpinnedObjectId)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("system table \"%s\" cannot be watched", name),
+				errdetail("System tables have no triggers."));
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" cannot be watched: it is not a table", name),
+				errhint("%s", kind_hint(relkind)));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("temporary table \"%s\" cannot be watched", name),
+				errdetail("It goes with its session, which alone can change it."),
+				errhint("Watch a table that stays."));
+}
+
+/*
+ * The table, which must be the caller's.  The caller closes it and keeps its
+ * lock.
  */
 static Relation
 open_table(FunctionCallInfo fcinfo)
 {
-	Relation	rel = table_open(sg_relation_argument(fcinfo), NoLock);
+	Relation	rel = sg_open_argument(fcinfo);
 	Trigger    *trigger;
 
+	check_kind(rel);
 	if (!sg_owns_relation(RelationGetRelid(rel), GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER,
-					   get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
-	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("foreign table \"%s\" cannot be watched",
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("must be owner of table %s",
 					   RelationGetRelationName(rel)),
-				errdetail("What changes on the foreign server is not seen here."),
-				errhint("Watch the table on the foreign server."));
-	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("temporary table \"%s\" cannot be watched",
-					   RelationGetRelationName(rel)));
+				errhint("The owner of a table and superusers may watch it."));
 	trigger = sg_watch_trigger(rel);
 	if (trigger != NULL && trigger->tgisclone)
 		ereport(ERROR,

@@ -17,7 +17,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
@@ -25,6 +27,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "watch/watch.h"
 
@@ -237,12 +240,27 @@ present_level(void)
 	return push_level(nest);
 }
 
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
 static void
 fill_names(SgWatchedEntry *entry, const char *scope)
 {
 	Oid			relid = entry->key.relid;
 
 	entry->encoding = GetDatabaseEncoding();
+	entry->owner = owner_of(relid);
 	sg_copy_text(entry->database, get_database_name(MyDatabaseId),
 				 NAMEDATALEN);
 	sg_copy_text(entry->schema,
