@@ -110,6 +110,8 @@ sg_planner(Query *parse, const char *query_string, int cursorOptions,
 static void
 sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
+	if (unlikely(sg_rehearsal != NULL))
+		sg_rehearse_reads(queryDesc->plannedstmt);
 	if (prev_ExecutorStart_hook)
 		(*prev_ExecutorStart_hook) (queryDesc, eflags);
 	else

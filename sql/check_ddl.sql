@@ -46,6 +46,13 @@ SELECT verdicts('DROP TABLE empty_one; TRUNCATE empty_one; DROP TABLE nobody; DR
 SELECT verdicts('DROP TABLE full_one; TRUNCATE full_one; DROP TYPE regress_mood; DROP SCHEMA regress_check_ddl');
 SELECT verdicts('DROP VIEW on_full; DROP SEQUENCE nobody; DROP TABLE on_full; DROP INDEX full_one_pkey');
 
+-- by the server's word for it, unless the script may have made it
+SELECT verdicts('DROP FUNCTION nobody(int); DROP TYPE nobody; DROP SCHEMA nobody; DROP TABLE nobody.here; DROP TRIGGER nobody ON full_one;
+                 DROP TRIGGER nobody ON nobody; DROP POLICY nobody ON full_one; DROP RULE nobody ON full_one; DROP MATERIALIZED VIEW nobody');
+SELECT verdicts('CREATE TABLE made (a int); DROP TABLE made; SELECT 1 AS a INTO selected; DROP TABLE selected; CREATE SCHEMA s; DROP TABLE s.t;
+                 ALTER TABLE full_one RENAME TO renamed; DROP VIEW other; DROP TABLE renamed');
+SELECT verdicts('DO ''BEGIN END''; DROP TABLE nobody');
+
 -- R2: rewrites
 SELECT verdicts('ALTER TABLE full_one ALTER b TYPE varchar(5); ALTER TABLE full_one ALTER a TYPE bigint USING a;
     ALTER TABLE full_one ADD x float8 DEFAULT random(); ALTER TABLE full_one ADD x serial;

@@ -124,6 +124,22 @@ RESET ROLE;
 DROP OWNED BY regress_review;
 DROP ROLE regress_review;
 
+-- the SET clauses of SECURITY DEFINER are its owner's: the caller may not make them
+CREATE FUNCTION as_owner() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET session_replication_role = replica
+AS 'BEGIN UPDATE totals SET n = 1; END';
+CREATE FUNCTION as_caller() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica
+AS 'BEGIN UPDATE totals SET n = 1; END';
+CREATE ROLE regress_review;
+GRANT USAGE ON SCHEMA review TO regress_review;
+GRANT SELECT ON totals TO regress_review;
+SET ROLE regress_review;
+SELECT function, rule, message FROM safeguard.check_function('as_owner()');
+SELECT function, rule, message FROM safeguard.check_function('as_caller()');
+SELECT current_user, current_setting('session_replication_role');
+RESET ROLE;
+DROP OWNED BY regress_review;
+DROP ROLE regress_review;
+
 -- F10: nothing is executed, no lock is left, a read-only transaction will do
 BEGIN READ ONLY;
 SELECT count(*) > 10 FROM safeguard.check_functions('review');
@@ -136,6 +152,9 @@ COMMIT;
 SELECT * FROM safeguard.check_function(NULL);
 SELECT * FROM safeguard.check_function(4294967295);
 SELECT * FROM safeguard.check_function('changed()', 4294967295);
+CREATE SEQUENCE no_table;
+SELECT * FROM safeguard.check_function('changed()', 'no_table');
+SELECT * FROM safeguard.check_function('changed()', 'points_pkey');
 SELECT * FROM safeguard.check_function('quiet()', 'points');
 SELECT * FROM safeguard.check_functions('no_such_schema');
 SELECT * FROM safeguard.check_function('pg_catalog.lower(text)');

@@ -85,10 +85,11 @@ INSERT INTO account VALUES (caught(1), 'x') ON CONFLICT (email) DO NOTHING;
 INSERT INTO account VALUES (uncaught(1), 'x') ON CONFLICT (email) DO NOTHING;
 INSERT INTO good VALUES (caught(1), 2) ON CONFLICT (id) DO NOTHING;
 INSERT INTO good VALUES (uncaught(1), 2) ON CONFLICT (id) DO NOTHING;
+-- the advice executes none of these functions
 PREPARE p AS INSERT INTO account VALUES (uncaught(1), 'x') ON CONFLICT (email) DO NOTHING;
 DEALLOCATE p;
 
--- L07: a cancellation comes through
+-- L07: a cancellation comes through; the advice does not call the function
 CREATE FUNCTION slow(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
     PERFORM pg_sleep(600);
     RETURN i;
@@ -98,6 +99,7 @@ INSERT INTO account VALUES (slow(1), 'x') ON CONFLICT (email) DO NOTHING;
 PREPARE p AS INSERT INTO account VALUES (slow(1), 'x') ON CONFLICT (email) DO NOTHING;
 CREATE FUNCTION f_slow() RETURNS void LANGUAGE sql AS 'INSERT INTO account VALUES (slow(1), ''x'') ON CONFLICT (email) DO NOTHING';
 RESET statement_timeout;
+DEALLOCATE p;
 
 -- L08: who may not execute the statement gets the server's error alone
 \set VERBOSITY default

@@ -260,6 +260,17 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #endif
 
 /*
+ * Take a lock for the session without waiting.  18 can log that it fails.
+ */
+#if PG_VERSION_NUM < 180000
+#define sg_take_session_lock(tag, mode, local) \
+	LockAcquireExtended(tag, mode, true, true, true, local)
+#else
+#define sg_take_session_lock(tag, mode, local) \
+	LockAcquireExtended(tag, mode, true, true, true, local, false)
+#endif
+
+/*
  * The path of a relation's main fork, palloc'd.  18 returns it by value.
  */
 #if PG_VERSION_NUM < 180000

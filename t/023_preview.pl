@@ -168,6 +168,53 @@ is( $node->safe_psql('postgres',
 	'42501',
 	'and no more than that');
 
+# A lock that does not come says nothing about a function, and costs no other one
+$node->safe_psql('postgres', q{
+	CREATE SCHEMA waits;
+	CREATE TABLE waits.locked (a int);
+	CREATE TABLE waits.free (a int);
+	CREATE FUNCTION waits.f1() RETURNS void LANGUAGE plpgsql AS 'BEGIN DELETE FROM waits.locked; DELETE FROM waits.free; END';
+	CREATE FUNCTION waits.f2() RETURNS void LANGUAGE sql AS 'DELETE FROM waits.free';
+});
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE waits.locked');
+is( $node->safe_psql('postgres',
+		q{SET lock_timeout = '10ms'; SELECT function, statement, rule, level, message FROM safeguard.check_functions('waits')}),
+	"waits.f1()|1|analyze|record|statement was not judged: canceling statement due to lock timeout\n"
+	  . "waits.f1()|2|unqualified_dml|record|DELETE from table \"free\" has no WHERE clause\n"
+	  . 'waits.f2()|1|unqualified_dml|record|DELETE from table "free" has no WHERE clause',
+	'a lock timeout is a row of check_functions');
+$locker->quit;
+
+# What reaches out is known by what it is in C, not by its name
+SKIP:
+{
+	my $share = $node->config_data('--sharedir');
+	skip 'dblink and file_fdw are not installed', 5
+	  unless -e "$share/extension/dblink.control" && -e "$share/extension/file_fdw.control";
+	my $touched = $node->basedir . '/touched';
+	$node->safe_psql('postgres', qq{
+		CREATE SCHEMA other;
+		CREATE EXTENSION dblink SCHEMA other;
+		ALTER FUNCTION other.dblink_exec(text, text) RENAME TO run_there;
+		CREATE FUNCTION runs() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN other.run_there(''dbname=postgres'', ''SELECT 1''); END';
+		CREATE EXTENSION file_fdw;
+		CREATE FOREIGN DATA WRAPPER mine HANDLER file_fdw_handler;
+		CREATE SERVER files FOREIGN DATA WRAPPER mine;
+		CREATE FOREIGN TABLE program (a text) SERVER files OPTIONS (program 'touch $touched');
+		CREATE FUNCTION reads() RETURNS text LANGUAGE sql AS 'SELECT a FROM program';
+	});
+	for my $script ("SELECT other.run_there('x', 'y')", 'SELECT count(*) FROM program', 'ANALYZE program')
+	{
+		my ($status, $rows, $stderr) = $node->psql('postgres', "SELECT * FROM safeguard.preview(\$s\$$script\$s\$)");
+		like($stderr, qr/cannot rehearse .*(?:run_there|program)/, "refused: $script");
+	}
+	is( $node->safe_psql('postgres',
+			q{SELECT statement, sqlstate FROM unnest(ARRAY['SELECT runs()', 'SELECT reads()']) s, safeguard.preview(s)}),
+		"1|0A000\n1|0A000", 'and so are functions that do it');
+	ok(!-e $touched, 'the program has not been run');
+}
+
 # A standby
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');

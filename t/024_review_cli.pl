@@ -294,6 +294,12 @@ is($rc, 1, 'what cannot be rehearsed');
 like($out, qr/^refused\.sql:2:1: error: preview: .*cannot rehearse VACUUM/m, '... is told with its place');
 ($rc, $out) = review('--preview', '--timeout=20s', '--lock-timeout', '1s', '1.sql');
 is($rc, 0, 'with time limits');
+for my $option (qw(--lock-timeout --timeout))
+{
+	($rc, $out, my $said) = review('--preview', $option, 'abc', '1.sql');
+	is("$rc $said", "2 safeguard-review: $option abc is no duration (such as " . ($option eq '--timeout' ? '30s, 5min' : '500ms, 2s') . ")\n",
+		"a wrong $option is told by its name");
+}
 is((review("--preview", "--timeout='); DROP TABLE point_info; --", '1.sql'))[0], 2, 'a wrong time limit');
 ($rc, $out) = review('--twice', file('again.sql', 'CREATE TABLE again ()'));
 is($rc, 1, 'a script that cannot run twice');

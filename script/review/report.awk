@@ -53,6 +53,7 @@ function utf8(s,    rest) {
 }
 function place() { return "\"file\": " quote(utf8(name[$1])) ", \"line\": " $2 ", \"column\": " $3 ", " }
 function item(list, s) { return list (list == "" ? "" : ",") "\n    " s }
+function all(list, n,    i) { for (i = 1; i <= n; i++) printf "%s", (i > 1 ? "," : "") "\n    " list[i] }
 function sarif(    message, region) {
 	message = plain($10)
 	if ($11 != "\\N") message = message "\n" plain($11)
@@ -100,7 +101,7 @@ BEGIN {
 				($10 == "\\N" ? "" : ", rows " $10) ($11 == "\\N" ? "" : ", source_rows " $11) ($12 == "\\N" ? "" : ", scope " line($12))
 			if (verbose) { indented("LOCKS: ", $13); indented("ALL: ", $14) }
 		}
-		steps = item(steps, "{" place() substr(plain($14), 2))
+		if (format != "text") steps[++n_steps] = "{" place() substr(plain($14), 2)
 		next
 	}
 	if (!($5 in weight)) $5 = "record"
@@ -109,20 +110,28 @@ BEGIN {
 		print where shown[$5] ": " $6 ": " line($10) ($12 == "\\N" || verbose ? "" : " Hint: " line($12))
 		if (verbose) { indented("DETAIL: ", $11); indented("HINT: ", $12) }
 	} else if (format == "sarif")
-		results = item(results, sarif())
+		results[++n_results] = sarif()
 	else
-		results = item(results, "{" place() "\"statement\": " value($7) ", \"level\": " quote($5) ", \"rule\": " quote($6) \
-			", \"relation\": " text($8) ", \"columns\": " value($9) ", \"message\": " text($10) ", \"detail\": " text($11) ", \"hint\": " text($12) "}")
+		results[++n_results] = "{" place() "\"statement\": " value($7) ", \"level\": " quote($5) ", \"rule\": " quote($6) \
+			", \"relation\": " text($8) ", \"columns\": " value($9) ", \"message\": " text($10) ", \"detail\": " text($11) ", \"hint\": " text($12) "}"
 }
 END {
-	if (format == "json")
-		print "{\"safeguard\": " quote(version) ", \"complete\": " (ENVIRON["SG_TROUBLE"] ? "false" : "true") \
-			",\n  \"findings\": [" results "],\n  \"preview\": [" steps "]}"
-	else if (format == "sarif")
-		print "{\"$schema\": \"https://json.schemastore.org/sarif-2.1.0.json\", \"version\": \"2.1.0\", \"runs\": [{\n" \
+	if (format == "json") {
+		printf "%s", "{\"safeguard\": " quote(version) ", \"complete\": " (ENVIRON["SG_TROUBLE"] ? "false" : "true") ",\n  \"findings\": ["
+		all(results, n_results)
+		printf "%s", "],\n  \"preview\": ["
+		all(steps, n_steps)
+		print "]}"
+	} else if (format == "sarif") {
+		printf "%s", "{\"$schema\": \"https://json.schemastore.org/sarif-2.1.0.json\", \"version\": \"2.1.0\", \"runs\": [{\n" \
 			"  \"tool\": {\"driver\": {\"name\": \"safeguard\", \"version\": " quote(version) ", \"rules\": [" rules "]}},\n" \
 			"  \"columnKind\": \"unicodeCodePoints\",\n" \
 			"  \"invocations\": [{\"executionSuccessful\": " (ENVIRON["SG_TROUBLE"] ? "false" : "true") "}],\n" \
-			"  \"properties\": {\"preview\": [" steps "]},\n  \"results\": [" results "]}]}"
+			"  \"properties\": {\"preview\": ["
+		all(steps, n_steps)
+		printf "%s", "]},\n  \"results\": ["
+		all(results, n_results)
+		print "]}]}"
+	}
 	exit failed
 }

@@ -215,15 +215,43 @@ is_own_call(SgBodyReview *br, const ErrorData *edata)
 		strstr(edata->message, strVal(llast(created->funcname))) != NULL;
 }
 
+/* Somebody else has a lock, which says nothing about the function. */
+static bool
+is_lock_failure(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * What is known of the other functions is not lost for that.  A script ends
+ * there, as it does for one of its own statements.
+ */
 static void
-put_failure(SgBodyReview *br, const ErrorData *edata)
+put_locked(SgBodyReview *br, ErrorData *edata)
+{
+	SgReviewRow *row;
+
+	if (br->outer != NULL)
+		ReThrowError(edata);
+	row = sg_review_error_row("analyze", edata, NULL, NULL);
+	row->level = sg_level_name(SG_LEVEL_RECORD);
+	row->message = psprintf("%s was not judged: %s", br->stmt ? "statement" :
+							"function", row->message);
+	put_at(br, row, NULL);
+}
+
+static void
+put_failure(SgBodyReview *br, ErrorData *edata)
 {
 	SgBodyStatement *stmt = br->stmt;
 	SgReviewRow *row;
 
-	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(unconstify(ErrorData *, edata));
+	if (is_lock_failure(edata))
+	{
+		put_locked(br, edata);
+		return;
+	}
 	/* of whose rows NEW and OLD are nothing is known */
 	if (stmt->needs_row && !OidIsValid(br->relation))
 		return;
@@ -283,6 +311,11 @@ put_unreadable(SgBodyReview *br, ErrorData *edata)
 {
 	SgReviewRow *row;
 
+	if (is_lock_failure(edata))
+	{
+		put_locked(br, edata);
+		return;
+	}
 	if (br->lenient)
 		return;
 	/* PL/pgSQL calls the source a query of its own */
@@ -302,8 +335,11 @@ put_unreadable(SgBodyReview *br, ErrorData *edata)
 void
 sg_review_body(SgBodyReview *br, bool numbered)
 {
-	ErrorData  *edata = sg_contained_review(open_body, br);
+	ErrorData  *edata;
 	ListCell   *lc;
+
+	br->stmt = NULL;
+	edata = sg_contained_review(open_body, br);
 
 	if (edata != NULL)
 	{

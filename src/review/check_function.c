@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -94,6 +95,14 @@ sg_review_function(SgReview *review, Oid function, Oid relation)
 	}
 }
 
+static bool
+can_have_triggers(char relkind)
+{
+	return relkind == RELKIND_RELATION || relkind == RELKIND_VIEW ||
+		relkind == RELKIND_PARTITIONED_TABLE ||
+		relkind == RELKIND_FOREIGN_TABLE;
+}
+
 static void
 check_arguments(Oid function, Oid relation)
 {
@@ -110,6 +119,12 @@ check_arguments(Oid function, Oid relation)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
 				errmsg("relation with OID %u does not exist", relation));
+	if (!can_have_triggers(get_rel_relkind(relation)))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("relation \"%s\" cannot have triggers",
+					   get_rel_name(relation)),
+				errdetail_relkind_not_supported(get_rel_relkind(relation)));
 	if (get_func_rettype(function) != TRIGGEROID)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),

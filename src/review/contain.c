@@ -18,6 +18,19 @@
 #include "safeguard.h"
 
 /*
+ * Is an error somebody's wish that the statement ends?  A function may raise
+ * one with the same code, but not from there.
+ */
+bool
+sg_is_interrupt(const ErrorData *edata)
+{
+	return ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		ERRCODE_OPERATOR_INTERVENTION &&
+		edata->funcname != NULL &&
+		strcmp(edata->funcname, "ProcessInterrupts") == 0;
+}
+
+/*
  * Run a piece of work in a subtransaction and roll it back: snapshots,
  * settings, SPI connections and locks go.  What it allocates in the current
  * memory context stays.  Takes no transaction id unless the work writes, so it

@@ -11,10 +11,14 @@
 
 #include "access/table.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "commands/policy.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteSupport.h"
 #include "utils/lsyscache.h"
 
 #include "compat.h"
@@ -130,16 +134,97 @@ find_target(ObjectType type, Node *name, ObjectAddress *target, bool *missing)
 	}
 }
 
+/* What the server calls a kind of relation in a message. */
+static const char *
+kind_name(ObjectType type)
+{
+	switch (type)
+	{
+		case OBJECT_TABLE:
+			return "table";
+		case OBJECT_FOREIGN_TABLE:
+			return "foreign table";
+		case OBJECT_INDEX:
+			return "index";
+		case OBJECT_SEQUENCE:
+			return "sequence";
+		case OBJECT_VIEW:
+			return "view";
+		case OBJECT_MATVIEW:
+			return "materialized view";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Raise the error that the server has for an object that is not there.
+ */
+static void
+raise_missing(ObjectType type, Node *object)
+{
+	Relation	rel = NULL;
+	RangeVar   *name;
+
+	if (kind_name(type) == NULL)
+	{
+		(void) get_object_address(type, object, &rel, AccessShareLock, false);
+		return;
+	}
+	name = makeRangeVarFromNameList((List *) object);
+	if (name->schemaname != NULL &&
+		!OidIsValid(get_namespace_oid(name->schemaname, true)))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_SCHEMA),
+				errmsg("schema \"%s\" does not exist", name->schemaname));
+	ereport(ERROR,
+			errcode(type == OBJECT_TABLE ? ERRCODE_UNDEFINED_TABLE :
+					ERRCODE_UNDEFINED_OBJECT),
+			errmsg("%s \"%s\" does not exist", kind_name(type),
+				   name->relname));
+}
+
+/*
+ * A trigger, rule or policy: the rules have looked at its table by name.
+ */
+static void
+find_on_table(DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->missing_ok ? NIL : stmt->objects)
+	{
+		List	   *object = lfirst_node(List, lc);
+		const char *name = strVal(llast(object));
+		RangeVar   *table;
+		Oid			relid;
+
+		if (list_length(object) < 2)
+			continue;
+		table = makeRangeVarFromNameList(list_copy_head(object,
+														list_length(object) - 1));
+		relid = RangeVarGetRelid(table, NoLock, false);
+		if (stmt->removeType == OBJECT_TRIGGER)
+			(void) get_trigger_oid(relid, name, false);
+		else if (stmt->removeType == OBJECT_RULE)
+			(void) get_rewrite_oid(relid, name, false);
+		else
+			(void) get_relation_policy_oid(relid, name, false);
+	}
+}
+
 bool
 sg_trial_drop(SgUtility *utility, DropStmt *stmt)
 {
 	List	   *targets = NIL;
 	ListCell   *lc;
 
-	/* on a table, which the rules have looked at by its name */
 	if (stmt->removeType == OBJECT_TRIGGER ||
 		stmt->removeType == OBJECT_RULE || stmt->removeType == OBJECT_POLICY)
+	{
+		find_on_table(stmt);
 		return true;
+	}
 	foreach(lc, stmt->objects)
 	{
 		ObjectAddress *target = palloc0(sizeof(ObjectAddress));
@@ -150,7 +235,10 @@ sg_trial_drop(SgUtility *utility, DropStmt *stmt)
 		if (!missing)
 			targets = lappend(targets, target);
 		else if (!stmt->missing_ok)
+		{
+			raise_missing(stmt->removeType, lfirst(lc));
 			return false;
+		}
 	}
 	return sg_trial_drop_objects(utility, targets, stmt->behavior,
 								 stmt->concurrent ?

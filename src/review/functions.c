@@ -131,8 +131,28 @@ open_body(SgBody *body, HeapTuple tuple)
 }
 
 /*
- * Put the SET clauses of a function into force until the (sub)transaction ends,
- * as the server does for its validator.
+ * Make these settings, as the server does when the function is called: one
+ * that is SECURITY DEFINER with the rights of its owner, which does not let
+ * it change the role.  If that fails, the rollback puts the user back.
+ */
+static void
+put_settings(ArrayType *settings, Form_pg_proc proc)
+{
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	if (proc->prosecdef)
+		SetUserIdAndSecContext(proc->proowner,
+							   context | SECURITY_LOCAL_USERID_CHANGE);
+	ProcessGUCArray(settings, superuser() ? PGC_SUSET : PGC_USERSET,
+					PGC_S_SESSION, GUC_ACTION_SAVE);
+	SetUserIdAndSecContext(user, context);
+}
+
+/*
+ * Put the SET clauses of a function into force until the subtransaction around
+ * it is rolled back.
  */
 void
 sg_body_settings(Oid function)
@@ -147,9 +167,8 @@ sg_body_settings(Oid function)
 	if (!isnull)
 	{
 		(void) NewGUCNestLevel();
-		ProcessGUCArray(DatumGetArrayTypePCopy(datum),
-						superuser() ? PGC_SUSET : PGC_USERSET,
-						PGC_S_SESSION, GUC_ACTION_SAVE);
+		put_settings(DatumGetArrayTypePCopy(datum),
+					 (Form_pg_proc) GETSTRUCT(tuple));
 	}
 	ReleaseSysCache(tuple);
 }

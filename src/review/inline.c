@@ -191,13 +191,30 @@ put_created_settings(SgBodyReview *br)
 	}
 }
 
+/* PL/pgSQL compiles no function that is not there. */
+static void
+put_not_judged(SgBodyReview *br, CreateFunctionStmt *stmt)
+{
+	SgReviewRow row = {.rule = "dynamic", .level = sg_level_name(SG_LEVEL_RECORD)};
+
+	row.message = psprintf("body of %s %s() in language plpgsql is not judged",
+						   stmt->is_procedure ? "procedure" : "function",
+						   strVal(llast(stmt->funcname)));
+	row.detail = pstrdup("It can be read only when it is there.");
+	row.hint = pstrdup("Look at it with safeguard.check_function when it has been created.");
+	sg_review_put(br->review, &row);
+}
+
 static void
 review_created(SgBodyReview *br, CreateFunctionStmt *stmt)
 {
 	DefElem    *as = find_option(stmt->options, "as");
+	const char *language = language_of(stmt->options,
+									   stmt->sql_body ? "sql" : "");
 
-	if (strcmp(language_of(stmt->options, stmt->sql_body ? "sql" : ""),
-			   "sql") != 0)
+	if (strcmp(language, "plpgsql") == 0)
+		put_not_judged(br, stmt);
+	if (strcmp(language, "sql") != 0)
 		return;
 	if (stmt->sql_body != NULL)
 	{

@@ -72,6 +72,15 @@ without_calls(Node *node, void *context)
 	return expression_tree_mutator(node, without_calls, context);
 }
 
+/*
+ * A copy of a statement to be planned for a review.
+ */
+Query *
+sg_without_calls(Query *query)
+{
+	return (Query *) without_calls((Node *) query, NULL);
+}
+
 /* A statement with upserts, and what is found in it. */
 typedef struct UpsertTrial
 {
@@ -84,7 +93,7 @@ static void
 try_upserts(void *arg)
 {
 	UpsertTrial *trial = (UpsertTrial *) arg;
-	Query	   *planned = (Query *) without_calls((Node *) trial->query, NULL);
+	Query	   *planned = sg_without_calls(trial->query);
 	PlannedStmt *plan = NULL;
 	List	   *consulted = NIL;
 	SgFinding  *finding;

@@ -70,9 +70,10 @@ record_type(SgPlpgsqlScope *scope, PLpgSQL_rec *rec)
 }
 
 static Node *
-make_field(SgPlpgsqlScope *scope, PLpgSQL_rec *rec, const char *name,
+make_field(ParseState *pstate, PLpgSQL_rec *rec, const char *name,
 		   int location)
 {
+	SgPlpgsqlScope *scope = pstate->p_ref_hook_state;
 	PLpgSQL_function *compiled = scope->body->compiled;
 	Oid			type = record_type(scope, rec);
 	Oid			field_type = InvalidOid;
@@ -104,8 +105,13 @@ make_field(SgPlpgsqlScope *scope, PLpgSQL_rec *rec, const char *name,
 			}
 		}
 		ReleaseTupleDesc(desc);
+		/* no column was found either; as PL/pgSQL says when it runs it */
 		if (!OidIsValid(field_type))
-			return NULL;
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_COLUMN),
+					errmsg("record \"%s\" has no field \"%s\"",
+						   rec->refname, name),
+					parser_errposition(pstate, location));
 	}
 	return make_variable(dno, field_type, typmod, location);
 }
@@ -144,8 +150,9 @@ make_datum(SgPlpgsqlScope *scope, int dno, int location)
  * a star for the last name the whole row.
  */
 static Node *
-resolve_name(SgPlpgsqlScope *scope, ColumnRef *cref)
+resolve_name(ParseState *pstate, ColumnRef *cref)
 {
+	SgPlpgsqlScope *scope = pstate->p_ref_hook_state;
 	lookup_function lookup = lookup_names();
 	PLpgSQL_function *compiled = scope->body->compiled;
 	PLpgSQL_expr *expr = scope->stmt->expr;
@@ -176,7 +183,7 @@ resolve_name(SgPlpgsqlScope *scope, ColumnRef *cref)
 	}
 	if (star || used != nfields - 1 || item->itemtype != PLPGSQL_NSTYPE_REC)
 		return NULL;
-	return make_field(scope, (PLpgSQL_rec *) compiled->datums[dno],
+	return make_field(pstate, (PLpgSQL_rec *) compiled->datums[dno],
 					  names[nfields - 1], cref->location);
 }
 
@@ -188,7 +195,7 @@ before_column(ParseState *pstate, ColumnRef *cref)
 
 	if (compiled->resolve_option != PLPGSQL_RESOLVE_VARIABLE)
 		return NULL;
-	return resolve_name(scope, cref);
+	return resolve_name(pstate, cref);
 }
 
 static Node *
@@ -204,7 +211,7 @@ after_column(ParseState *pstate, ColumnRef *cref, Node *column)
 	if (compiled->resolve_option == PLPGSQL_RESOLVE_VARIABLE ||
 		(compiled->resolve_option == PLPGSQL_RESOLVE_COLUMN && column != NULL))
 		return NULL;
-	return resolve_name(scope, cref);
+	return resolve_name(pstate, cref);
 }
 
 /* $1, $2: arguments */

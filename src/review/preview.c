@@ -125,6 +125,8 @@ begin_rehearsal(SgRehearsal *rehearsal)
 	}
 	if (rehearsal->timeout > 0)
 		enable_timeout_after(get_timer(), rehearsal->timeout);
+	sg_guard_cursors(rehearsal);
+	sg_watch_subtransactions(rehearsal);
 	sg_top_context = error_context_stack;
 	sg_rehearsal = rehearsal;
 	sg_capture = sg_preview_capture;
@@ -132,8 +134,10 @@ begin_rehearsal(SgRehearsal *rehearsal)
 
 /* Raises nothing. */
 static void
-end_rehearsal(void)
+end_rehearsal(SgRehearsal *rehearsal)
 {
+	sg_unwatch_subtransactions(rehearsal);
+	sg_release_cursors(rehearsal);
 	sg_rehearsal = NULL;
 	sg_capture = NULL;
 	sg_top_context = NULL;
@@ -151,7 +155,7 @@ is_told(const SgRehearsal *rehearsal, const ErrorData *edata)
 		return false;
 	if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		return true;
-	return !sg_must_rethrow(edata->sqlerrcode);
+	return !sg_is_interrupt(edata);
 }
 
 /*
@@ -197,7 +201,7 @@ rehearse(SgRehearsal *rehearsal)
 									  rehearsal->timeout);
 	}
 	PG_END_TRY();
-	end_rehearsal();
+	end_rehearsal(rehearsal);
 
 	/* an error may have left one within it */
 	while (GetCurrentTransactionNestLevel() > level)
@@ -264,6 +268,27 @@ check_circumstances(void)
 }
 
 /*
+ * Refuse a statement that cannot be rehearsed.  One that is nested too deeply
+ * to be looked at is not run either, and told when it is its turn.
+ */
+static void
+refuse_statement(const SgScriptStatement *stmt)
+{
+	PG_TRY();
+	{
+		sg_preview_refuse_statement(stmt);
+	}
+	PG_CATCH();
+	{
+		/* nothing but memory is held where a tree is walked */
+		if (geterrcode() != ERRCODE_STATEMENT_TOO_COMPLEX)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
+/*
  * Look at the whole script before anything of it runs.  What is no SQL is
  * told when it is its turn.
  */
@@ -279,7 +304,8 @@ look_through(SgRehearsal *rehearsal)
 
 		CHECK_FOR_INTERRUPTS();
 		if (sg_script_parse(rehearsal->sql, stmt))
-			sg_preview_refuse_statement(stmt);
+			refuse_statement(stmt);
+		MemoryContextSwitchTo(rehearsal->work);
 		stmt->text = NULL;
 		stmt->raw = NULL;
 		stmt->error = NULL;
@@ -307,6 +333,9 @@ sg_preview(PG_FUNCTION_ARGS)
 	rehearsal.work = AllocSetContextCreate(rehearsal.context,
 										   "safeguard statement",
 										   ALLOCSET_DEFAULT_SIZES);
+	rehearsal.names = AllocSetContextCreate(rehearsal.context,
+											"safeguard names",
+											ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(rehearsal.context);
 	get_arguments(fcinfo, &rehearsal);
 	rehearsal.script = sg_script_split(rehearsal.sql);

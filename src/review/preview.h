@@ -12,6 +12,7 @@
 #ifndef SG_PREVIEW_H
 #define SG_PREVIEW_H
 
+#include "nodes/execnodes.h"
 #include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 #include "portability/instr_time.h"
@@ -36,6 +37,7 @@ typedef struct SgHeldLock
 {
 	LOCKTAG		tag;
 	LOCKMODE	mode;
+	int64		session;		/* how often by the session, if advisory */
 } SgHeldLock;
 
 typedef struct SgHeldLocks
@@ -88,6 +90,7 @@ typedef struct SgHit
 	int64		source;			/* rows that came from below */
 	bool		countable;		/* may the caller know how many there are? */
 	bool		readable;		/* may he read the columns? */
+	bool		keys_unknown;	/* some that were hit, or were not, after all */
 	int			ncolumns;
 	SgHitColumn *columns;
 	TupleDesc	key;			/* the columns of the key */
@@ -148,6 +151,7 @@ typedef struct SgRehearsal
 
 	MemoryContext context;		/* of what is told */
 	MemoryContext work;			/* of the statement that runs */
+	MemoryContext names;		/* of a function that is looked at */
 	List	   *done;			/* of SgRehearsed */
 
 	/* while it runs */
@@ -164,6 +168,8 @@ typedef struct SgRehearsal
 	int			session_lock_timeout;
 	bool		script_sets_lock_timeout;
 	List	   *prepared;		/* names of statements that it has prepared */
+	List	   *cursors;		/* names of those that it must not touch */
+	struct SgCounted *counted;	/* when each subtransaction began */
 } SgRehearsal;
 
 /* ---------------- preview.c ---------------- */
@@ -200,6 +206,8 @@ extern bool sg_refuse(SgRefusal *refusal, const char *what, const char *why,
 					  const char *hint);
 extern bool sg_refuse_call(SgRefusal *refusal, const FuncCall *call);
 extern bool sg_refuse_target(SgRefusal *refusal, const RangeVar *name);
+extern bool sg_refuse_read(SgRefusal *refusal, const RangeVar *name);
+extern bool sg_refuse_analyze(SgRefusal *refusal, const VacuumStmt *stmt);
 extern bool sg_writes_foreign(Oid relid);
 extern void sg_refuse_foreign(Oid relid);
 
@@ -207,6 +215,10 @@ extern void sg_refuse_foreign(Oid relid);
 
 extern const char *sg_operation_name(CmdType operation);
 extern List *sg_preview_changed(SgRehearsal *rehearsal);
+
+/* ---------------- preview_keys.c ---------------- */
+
+extern void sg_watch_keys(ModifyTableState *node, SgHit *hit);
 
 /* ---------------- preview_named.c ---------------- */
 
@@ -229,6 +241,13 @@ extern int64 sg_distinct_count(const SgDistinct *distinct);
 
 extern Query *sg_source_query(const Query *query);
 extern int64 sg_source_count(Query *source, const char *sql);
+
+/* ---------------- preview_guard.c ---------------- */
+
+extern void sg_guard_cursors(SgRehearsal *rehearsal);
+extern void sg_release_cursors(SgRehearsal *rehearsal);
+extern void sg_watch_subtransactions(SgRehearsal *rehearsal);
+extern void sg_unwatch_subtransactions(SgRehearsal *rehearsal);
 
 /* ---------------- preview_locks.c ---------------- */
 

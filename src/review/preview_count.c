@@ -18,40 +18,16 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/tableam.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "ddl/ddl.h"
-#include "exec/exec.h"
 #include "review/preview.h"
-
-/* One of the relations in which rows are found. */
-typedef struct Member
-{
-	ResultRelInfo *info;
-	TupleTableSlot *slot;
-	AttrNumber *attnums;		/* of the hit's columns in it */
-} Member;
-
-/* A ModifyTable node that is running; lives as long as its EState. */
-typedef struct Watch
-{
-	SgRowCount	rows;			/* MUST BE FIRST */
-	SgHit	   *hit;
-	int64		told;			/* of rows.affected */
-	SgTap		source;
-	List	   *members;		/* of Member; the last one used comes first */
-	MemoryContext row_context;
-} Watch;
 
 const char *
 sg_operation_name(CmdType operation)
@@ -120,146 +96,13 @@ kind_of_nested(int eflags)
 		SG_HIT_FUNCTION;
 }
 
-/* ---------------- rows ---------------- */
-
-/* The node returns. */
-static void
-node_returns(SgRowCount *rows)
-{
-	Watch	   *watch = (Watch *) rows;
-
-	watch->hit->rows += rows->affected - watch->told;
-	watch->told = rows->affected;
-}
-
-/* The relation that a row from below the node belongs to, or NULL. */
-static ResultRelInfo *
-relation_of_row(const ModifyTableState *node, TupleTableSlot *slot)
-{
-	Datum		oid;
-	bool		isnull;
-
-	if (!AttributeNumberIsValid(node->mt_resultOidAttno))
-		return node->resultRelInfo;
-	oid = ExecGetJunkAttribute(slot, node->mt_resultOidAttno, &isnull);
-	if (isnull)
-		return NULL;
-	return ExecLookupResultRelByOid(unconstify(ModifyTableState *, node),
-									DatumGetObjectId(oid), true, false);
-}
-
-static Member *
-get_member(Watch *watch, ResultRelInfo *info)
-{
-	EState	   *estate = watch->rows.node->ps.state;
-	const SgHit *hit = watch->hit;
-	MemoryContext caller;
-	Member	   *member;
-	ListCell   *lc;
-
-	foreach(lc, watch->members)
-	{
-		member = lfirst(lc);
-		if (member->info != info)
-			continue;
-		if (lc != list_head(watch->members))
-		{
-			watch->members = list_delete_cell(watch->members, lc);
-			watch->members = lcons(member, watch->members);
-		}
-		return member;
-	}
-
-	caller = MemoryContextSwitchTo(estate->es_query_cxt);
-	member = palloc(sizeof(Member));
-	member->info = info;
-	member->slot = table_slot_create(info->ri_RelationDesc,
-									 &estate->es_tupleTable);
-	member->attnums = palloc(hit->ncolumns * sizeof(AttrNumber));
-	for (int i = 0; i < hit->ncolumns; i++)
-		member->attnums[i] = get_attnum(RelationGetRelid(info->ri_RelationDesc),
-										NameStr(hit->columns[i].name));
-	watch->members = lcons(member, watch->members);
-	MemoryContextSwitchTo(caller);
-	return member;
-}
-
-/*
- * A row that is there already will be changed: look at it, since the row
- * from below has only its place and what is set.
- */
-static void
-see_old_row(Watch *watch, TupleTableSlot *slot)
-{
-	ResultRelInfo *info = relation_of_row(watch->rows.node, slot);
-	Member	   *member;
-	Datum		tid;
-	bool		isnull;
-
-	if (info == NULL || !AttributeNumberIsValid(info->ri_RowIdAttNo) ||
-		info->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION)
-		return;
-	tid = ExecGetJunkAttribute(slot, info->ri_RowIdAttNo, &isnull);
-	if (isnull)
-		return;					/* MERGE has not matched it */
-	member = get_member(watch, info);
-	if (!table_tuple_fetch_row_version(info->ri_RelationDesc,
-									   (ItemPointer) DatumGetPointer(tid),
-									   SnapshotAny, member->slot))
-		return;
-	sg_hit_row(watch->hit, member->slot, member->attnums);
-	ExecClearTuple(member->slot);
-}
-
-static void
-see_new_row(Watch *watch, TupleTableSlot *slot)
-{
-	SgHit	   *hit = watch->hit;
-	AttrNumber	attnums[INDEX_MAX_KEYS + MaxHeapAttributeNumber];
-
-	for (int i = 0; i < hit->ncolumns; i++)
-		attnums[i] = hit->columns[i].attnum;
-	sg_hit_row(hit, slot, attnums);
-}
-
-/* A row comes from below the node. */
-static void
-source_returns(SgTap *tap, TupleTableSlot *slot)
-{
-	Watch	   *watch = tap->arg;
-	MemoryContext caller;
-
-	if (TupIsNull(slot))
-		return;
-	watch->hit->source++;
-	if (watch->hit->ncolumns == 0)
-		return;
-	if (watch->row_context == NULL)
-		watch->row_context =
-			AllocSetContextCreate(watch->rows.node->ps.state->es_query_cxt,
-								  "safeguard row", ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(watch->row_context);
-	if (watch->rows.node->operation == CMD_INSERT)
-		see_new_row(watch, slot);
-	else
-		see_old_row(watch, slot);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(watch->row_context);
-}
+/* ---------------- statements ---------------- */
 
 static void
 watch_node(ModifyTableState *node, SgHitKind kind)
 {
-	Watch	   *watch = palloc0(sizeof(Watch));
-
-	watch->hit = get_hit(kind, node->operation,
-						 node->rootResultRelInfo->ri_RelationDesc);
-	watch->rows.node = node;
-	watch->rows.watch = node_returns;
-	sg_rowcount_attach(&watch->rows, false);
-	watch->source.after = source_returns;
-	watch->source.arg = watch;
-	sg_tap_attach(outerPlanState(node), &watch->source);
+	sg_watch_keys(node, get_hit(kind, node->operation,
+								node->rootResultRelInfo->ri_RelationDesc));
 }
 
 /*
@@ -315,7 +158,7 @@ sg_rehearse_copied(const RangeVar *name, uint64 rows)
 				  CMD_UTILITY, rel);
 	hit->rows += (int64) rows;
 	/* which keys these had is not known */
-	hit->ncolumns = 0;
+	hit->keys_unknown = true;
 	relation_close(rel, NoLock);
 }
 
@@ -341,11 +184,7 @@ make_changed(const SgHit *hit)
 	changed->name = keep_text(hit->name);
 	changed->rows = hit->countable ? hit->rows : -1;
 
-	/*
-	 * Keys are seen before a trigger, a condition of MERGE or DO NOTHING may
-	 * pass a row over: then it is not known whose they were.
-	 */
-	if (hit->countable && hit->source != hit->rows)
+	if (hit->keys_unknown)
 		return changed;
 	changed->scope = keep_text(sg_hit_scope(hit));
 	changed->sample = keep_text(sg_hit_sample(hit));

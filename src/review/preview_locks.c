@@ -51,6 +51,30 @@ is_shown(const LOCKTAG *tag)
 }
 
 /*
+ * How often the session itself holds an advisory lock, which only the lock's
+ * own record knows.  That is had by taking the lock once more, which cannot
+ * wait since it is held.
+ */
+static int64
+session_count(const SgHeldLock *lock)
+{
+	LOCALLOCK  *local = NULL;
+	int64		count = 0;
+
+	if (!sg_lock_is_held(&lock->tag, lock->mode) ||
+		sg_take_session_lock(&lock->tag, lock->mode,
+							 &local) == LOCKACQUIRE_NOT_AVAIL)
+		return 0;
+	for (int i = 0; i < local->numLockOwners; i++)
+	{
+		if (local->lockOwners[i].owner == NULL)
+			count = local->lockOwners[i].nLocks - 1;
+	}
+	LockRelease(&lock->tag, lock->mode, true);
+	return count;
+}
+
+/*
  * The locks that this backend holds now, in the current memory context.
  */
 void
@@ -79,11 +103,17 @@ sg_held_locks(SgHeldLocks *held)
 					repalloc(held->locks, size * sizeof(SgHeldLock));
 			}
 			held->locks[held->n].tag = lock->locktag;
-			held->locks[held->n++].mode = mode;
+			held->locks[held->n].mode = mode;
+			held->locks[held->n++].session = 0;
 		}
 	}
 	pfree(data->locks);
 	pfree(data);
+	for (int i = 0; i < held->n; i++)
+	{
+		if (held->locks[i].tag.locktag_type == LOCKTAG_ADVISORY)
+			held->locks[i].session = session_count(&held->locks[i]);
+	}
 	if (held->n > 1)
 		qsort(held->locks, held->n, sizeof(SgHeldLock), compare_locks);
 }
@@ -123,26 +153,25 @@ sg_holds_advisory(const SgHeldLocks *held)
 }
 
 /*
- * Give back the advisory locks that were not held before.  Called when the
- * subtransaction is gone, so what is left are locks of the session.
+ * Give back what the session has of advisory locks more than before.  Called
+ * when the subtransaction is gone, so what is left are locks of the session
+ * and of what is around the subtransaction.
  */
 void
 sg_release_advisory(const SgHeldLocks *before)
 {
 	SgHeldLocks now;
-	SgHeldLocks taken;
 
 	sg_held_locks(&now);
-	sg_new_locks(&taken, &now, before, CurrentMemoryContext);
-	for (int i = 0; i < taken.n; i++)
+	for (int i = 0; i < now.n; i++)
 	{
-		const SgHeldLock *lock = &taken.locks[i];
+		const SgHeldLock *lock = &now.locks[i];
+		const SgHeldLock *old = before->n == 0 ? NULL :
+			bsearch(lock, before->locks, before->n, sizeof(SgHeldLock),
+					compare_locks);
+		int64		surplus = lock->session - (old ? old->session : 0);
 
-		if (lock->tag.locktag_type != LOCKTAG_ADVISORY)
-			continue;
-		/* as often as it was taken */
-		while (sg_lock_is_held(&lock->tag, lock->mode) &&
-			   LockRelease(&lock->tag, lock->mode, true))
+		while (surplus-- > 0 && LockRelease(&lock->tag, lock->mode, true))
 			;
 	}
 }

@@ -33,6 +33,8 @@ refuse_in_query(Node *node, SgRefusal *refusal)
 		return false;
 	if (IsA(node, FuncCall) && sg_refuse_call(refusal, (FuncCall *) node))
 		return true;
+	if (IsA(node, RangeVar))
+		return sg_refuse_read(refusal, (RangeVar *) node);
 	if (IsA(node, InsertStmt) &&
 		sg_refuse_target(refusal, ((InsertStmt *) node)->relation))
 		return true;
@@ -211,8 +213,9 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 							 "A rehearsal is one subtransaction, which is rolled back at its end.",
 							 "Leave it out of the script.");
 		case T_VacuumStmt:
-			return ((VacuumStmt *) stmt)->is_vacuumcmd &&
-				sg_refuse(refusal, tag, SG_NO_BLOCK, NULL);
+			return ((VacuumStmt *) stmt)->is_vacuumcmd ?
+				sg_refuse(refusal, tag, SG_NO_BLOCK, NULL) :
+				sg_refuse_analyze(refusal, (VacuumStmt *) stmt);
 		case T_CreatedbStmt:
 		case T_DropdbStmt:
 		case T_CreateTableSpaceStmt:

@@ -155,6 +155,7 @@ begin_statement(SgRehearsal *rehearsal, const SgScriptStatement *stmt,
 	MemoryContextSwitchTo(caller);
 
 	rehearsal->hits = NIL;
+	rehearsal->counted = NULL;
 	rehearsal->statement = stmt;
 	rehearsal->current = rehearsed;
 	sg_held_locks(&rehearsal->before);

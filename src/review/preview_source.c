@@ -355,7 +355,7 @@ sg_source_count(Query *source, const char *sql)
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
-	if (edata != NULL && sg_must_rethrow(edata->sqlerrcode))
+	if (edata != NULL && sg_is_interrupt(edata))
 		ReThrowError(edata);
 	return rows;
 }

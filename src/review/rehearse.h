@@ -35,5 +35,6 @@ extern void sg_rehearsed_utility(const Node *stmt, const QueryCompletion *qc);
 /* ---------------- preview_outside.c ---------------- */
 
 extern void sg_rehearse_function(Oid function);
+extern void sg_rehearse_reads(const PlannedStmt *plan);
 
 #endif							/* SG_REHEARSE_H */

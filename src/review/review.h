@@ -44,6 +44,7 @@ extern bool sg_script_parse(const char *sql, SgScriptStatement *stmt);
 
 /* ---------------- contain.c ---------------- */
 
+extern bool sg_is_interrupt(const ErrorData *edata);
 extern ErrorData *sg_contained(void (*work) (void *arg), void *arg);
 
 /* ---------------- veto.c ---------------- */
@@ -87,6 +88,7 @@ extern SgReviewRow *sg_review_error_row(const char *rule,
 
 extern List *sg_review_find(List *queries, const char *text, bool *bypassed);
 extern List *sg_review_rows(List *findings, SgLevel highest);
+extern Query *sg_without_calls(Query *query);
 extern bool sg_is_utility(const Node *stmt);
 
 /* ---------------- ddl.c ---------------- */
@@ -119,6 +121,8 @@ typedef struct SgScript
 	List	   *settings;		/* that outlive its transaction */
 	List	   *gone;			/* OIDs of tables dropped or renamed */
 	List	   *locked;			/* OIDs of tables locked by its transaction */
+	struct HTAB *made;			/* names of what it makes, or NULL */
+	bool		made_more;		/* or may make, under names not known */
 	int			old_settings;	/* length of the lists at its BEGIN */
 	int			old_gone;
 } SgScript;

@@ -5,7 +5,8 @@
  *		CREATE FUNCTION, where the server does not plan.
  *
  * The statement is planned in a subtransaction that is always rolled back,
- * locks included.  Whatever goes wrong there says nothing about the command,
+ * locks included, and as in a review nobody's functions are executed for that,
+ * since the command itself would not do so.  Whatever goes wrong there says nothing about the command,
  * which has done its work: a table may not exist yet.  So there is a WARNING,
  * or nothing.
  *
@@ -73,7 +74,7 @@ run_and_roll_back(void (*work) (Trial *trial), Trial *trial)
 	ErrorData  *edata;
 
 	trial->work = work;
-	edata = sg_contained(work_of_trial, trial);
+	edata = sg_contained_review(work_of_trial, trial);
 	if (edata == NULL)
 		return true;
 	trial->locked = edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
@@ -97,7 +98,8 @@ try_queries(Trial *trial, List *queries)
 		if (query->commandType == CMD_UTILITY ||
 			!sg_conflict_target_wanted(query))
 			continue;
-		finding = sg_conflict_target_try(query, query, trial->text, NULL);
+		finding = sg_conflict_target_try(query, sg_without_calls(query),
+										 trial->text, NULL);
 		if (finding == NULL)
 			continue;
 		trial->queryid = (uint64) query->queryId;
