@@ -11,16 +11,11 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Pooler;
 use Protocol;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
-my ($out, $err) = ('', '');
-if (!eval { IPC::Run::run([ 'pgbouncer', '--version' ], '>', \$out, '2>', \$err) })
-{
-	plan skip_all => 'PgBouncer is not installed';
-}
+plan skip_all => 'PgBouncer is not installed' unless Pooler->is_installed;
 
 my $node = PostgreSQL::Test::Cluster->new('pooled');
 $node->init;
@@ -40,75 +35,20 @@ CREATE ROLE shop LOGIN;
 GRANT SELECT, UPDATE ON items TO shop;
 });
 
-# PgBouncer with two server connections, on a socket of its own.
-my $folder = PostgreSQL::Test::Utils::tempdir_short();
-my $port = PostgreSQL::Test::Cluster::get_free_port();
-
-sub write_file
-{
-	my ($name, $text) = @_;
-	open my $fh, '>', "$folder/$name" or die "cannot write $name: $!";
-	print $fh $text;
-	close $fh;
-	return "$folder/$name";
-}
-
-my $users = write_file('users', qq{"shop" ""\n});
-my $host = $node->host;
-my $server_port = $node->port;
-my $ini = write_file('pgbouncer.ini', qq{
-[databases]
-postgres = host=$host port=$server_port
-[pgbouncer]
-listen_addr =
-listen_port = $port
-unix_socket_dir = $folder
-auth_type = trust
-auth_file = $users
-pool_mode = transaction
-default_pool_size = 2
-server_round_robin = 0
-logfile = $folder/log
-pidfile = $folder/pid
-});
-my $pgbouncer = IPC::Run::start([ 'pgbouncer', '-q', $ini ],
-	'<', \undef, '>', "$folder/out", '2>', "$folder/err");
-END { $pgbouncer->kill_kill if defined $pgbouncer }
+# PgBouncer with two server connections.
+my $pooler = Pooler->start($node, 2, 'server_round_robin = 0');
 
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 my $monitor = Protocol->connect(
-	host => $host,
-	port => $server_port,
+	host => $node->host,
+	port => $node->port,
 	user => $superuser,
 	dbname => 'postgres',
 	application => 'monitor');
 
-sub wait_until
-{
-	my ($what, $done) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $done->();
-		usleep(100_000);
-	}
-	die "waited in vain until $what";
-}
-
-sub client
-{
-	return Protocol->connect(
-		host => $folder,
-		port => $port,
-		user => 'shop',
-		dbname => 'postgres',
-		application => $_[0]);
-}
-
-wait_until('PgBouncer listens', sub { eval { client('first')->disconnect; 1 } });
-
 # Six clients share what the server sees as one or two sessions.
 my $ACQUIRED = 'SELECT total_acquisitions FROM safeguard.pool_stats()';
-my @clients = map { client("shop $_") } 1 .. 6;
+my @clients = map { $pooler->client(application => "shop $_") } 1 .. 6;
 for my $round (1 .. 3)
 {
 	$_->query('SELECT name FROM items') for @clients;
@@ -162,8 +102,6 @@ my $error = $clients[0]->query(q{SET safeguard.expected_rows = 5; UPDATE items S
 is($error->{C}, 'SG005', 'a rejection comes through');
 
 $_->disconnect for @clients, $monitor;
-$pgbouncer->signal('INT');
-$pgbouncer->finish;
-undef $pgbouncer;
+$pooler->stop;
 $node->stop;
 done_testing();

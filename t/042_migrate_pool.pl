@@ -11,16 +11,11 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Pooler;
 use Protocol;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
-my ($out, $err) = ('', '');
-if (!eval { IPC::Run::run([ 'pgbouncer', '--version' ], '>', \$out, '2>', \$err) })
-{
-	plan skip_all => 'PgBouncer is not installed';
-}
+plan skip_all => 'PgBouncer is not installed' unless Pooler->is_installed;
 
 my $node = PostgreSQL::Test::Cluster->new('pooled');
 $node->init;
@@ -37,59 +32,10 @@ CREATE TABLE big (a int);
 ALTER TABLE big OWNER TO shop;
 });
 
-# PgBouncer with three server connections, on a socket of its own.
-my $folder = PostgreSQL::Test::Utils::tempdir_short();
-my $port = PostgreSQL::Test::Cluster::get_free_port();
+# PgBouncer with three server connections.
+my $pooler = Pooler->start($node, 3, 'server_round_robin = 1');
 
-sub write_file
-{
-	my ($name, $text) = @_;
-	open my $fh, '>', "$folder/$name" or die "cannot write $name: $!";
-	print $fh $text;
-	close $fh;
-	return "$folder/$name";
-}
-
-my $users = write_file('users', qq{"shop" ""\n});
-my $host = $node->host;
-my $server_port = $node->port;
-my $ini = write_file('pgbouncer.ini', qq{
-[databases]
-postgres = host=$host port=$server_port
-[pgbouncer]
-listen_addr =
-listen_port = $port
-unix_socket_dir = $folder
-auth_type = trust
-auth_file = $users
-pool_mode = transaction
-default_pool_size = 3
-server_round_robin = 1
-logfile = $folder/log
-pidfile = $folder/pid
-});
-my $pgbouncer = IPC::Run::start([ 'pgbouncer', '-q', $ini ],
-	'<', \undef, '>', "$folder/out", '2>', "$folder/err");
-END { $pgbouncer->kill_kill if defined $pgbouncer }
-
-sub client
-{
-	return Protocol->connect(
-		host => $folder,
-		port => $port,
-		user => 'shop',
-		dbname => 'postgres');
-}
-
-my $listening;
-for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	last if $listening = eval { client()->disconnect; 1 };
-	usleep(100_000);
-}
-die 'PgBouncer does not listen' unless $listening;
-
-my @twelve = map { client() } 1 .. 12;
+my @twelve = map { $pooler->client } 1 .. 12;
 
 # How often which answer, if all of them send this at once.
 sub at_once
@@ -125,8 +71,6 @@ is($_->answer->{error}, undef, 'a wait is over') for @others[0, 1];
 is(at_once(q{SELECT safeguard.migration_begin('2')}, @twelve), '12 already applied', 'all see it as applied');
 
 $_->disconnect for @twelve;
-$pgbouncer->signal('INT');
-$pgbouncer->finish;
-undef $pgbouncer;
+$pooler->stop;
 $node->stop;
 done_testing();
