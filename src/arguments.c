@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "safeguard.h"
@@ -34,6 +35,28 @@ sg_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				errmsg("argument \"%s\" must not be null", name));
+}
+
+/*
+ * An argument of type interval in ms; -1 if it is NULL, which is no limit.
+ */
+double
+sg_milliseconds_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Interval   *interval;
+	double		ms;
+
+	if (PG_ARGISNULL(n))
+		return -1;
+	interval = PG_GETARG_INTERVAL_P(n);
+	ms = interval->time / 1000.0 +
+		((double) interval->day + (double) interval->month * DAYS_PER_MONTH) *
+		SECS_PER_DAY * 1000.0;
+	if (ms < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("argument \"%s\" must not be negative", name));
+	return ms;
 }
 
 /*

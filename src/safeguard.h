@@ -316,6 +316,8 @@ extern List *sg_dead_rows(void);
 
 extern void sg_require_argument(FunctionCallInfo fcinfo, int n,
 								const char *name);
+extern double sg_milliseconds_argument(FunctionCallInfo fcinfo, int n,
+									   const char *name);
 extern Relation sg_open_argument(FunctionCallInfo fcinfo);
 extern Oid	sg_relation_argument(FunctionCallInfo fcinfo);
 extern SgRuleId sg_rule_argument(FunctionCallInfo fcinfo, int n);

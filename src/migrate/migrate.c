@@ -103,15 +103,7 @@ refuse_claimed(const Migration *migration, const SgMigrationRow *row)
 	if (row->state == SG_MIGRATION_RUNNING)
 		refuse_running(migration, row);
 	if (row->state == SG_MIGRATION_ABANDONED)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_IN_USE),
-				errmsg("migration \"%s\" of project \"%s\" has been abandoned",
-					   name->version, name->project),
-				errdetail("Process %d, which had claimed it with safeguard.migration_begin(), is gone.",
-						  row->pid),
-				errhint("Look how far it came. Then give the claim up: SELECT safeguard.migration_mark(%s, 'released', 'reason', project => %s), or if the migration is done, mark it 'repaired'.",
-						quote_literal_cstr(name->version),
-						quote_literal_cstr(name->project)));
+		sg_migration_abandoned(ERROR, ERRCODE_OBJECT_IN_USE, name, row);
 }
 
 /*

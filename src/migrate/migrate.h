@@ -73,6 +73,9 @@ extern bool sg_claim_is_live(int pid, TimestampTz backend_start);
 extern void sg_migration_check_sum(const SgMigrationName *name,
 								   const SgMigrationRow *row,
 								   const char *checksum);
+extern void sg_migration_abandoned(int elevel, int sqlerrcode,
+								   const SgMigrationName *name,
+								   const SgMigrationRow *row);
 
 /* ---------------- claim.c ---------------- */
 

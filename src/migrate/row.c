@@ -329,3 +329,21 @@ sg_migration_check_sum(const SgMigrationName *name, const SgMigrationRow *row,
 					quote_literal_cstr(checksum),
 					quote_literal_cstr(name->project)));
 }
+
+/*
+ * Tell, or raise if elevel is ERROR, that whoever claimed a migration is gone.
+ */
+void
+sg_migration_abandoned(int elevel, int sqlerrcode,
+					   const SgMigrationName *name, const SgMigrationRow *row)
+{
+	ereport(elevel,
+			errcode(sqlerrcode),
+			errmsg("migration \"%s\" of project \"%s\" has been abandoned",
+				   name->version, name->project),
+			errdetail("Process %d, which had claimed it with safeguard.migration_begin(), is gone.",
+					  row->pid),
+			errhint("Look how far it came. Then give the claim up: SELECT safeguard.migration_mark(%s, 'released', 'reason', project => %s), or if the migration is done, mark it 'repaired'.",
+					quote_literal_cstr(name->version),
+					quote_literal_cstr(name->project)));
+}

@@ -92,14 +92,9 @@ answer_for(const SgMigrationName *name, const SgMigrationRow *row,
 			sg_migration_check_sum(name, row, checksum);
 			return "already applied";
 		case SG_MIGRATION_ABANDONED:
-			ereport(NOTICE,
-					errmsg("migration \"%s\" of project \"%s\" has been abandoned",
-						   name->version, name->project),
-					errdetail("Process %d, which had claimed it, is gone.",
-							  row->pid),
-					errhint("Look how far it came. Then give the claim up: SELECT safeguard.migration_mark(%s, 'released', 'reason', project => %s), or if the migration is done, mark it 'repaired'.",
-							quote_literal_cstr(name->version),
-							quote_literal_cstr(name->project)));
+			sg_migration_abandoned(NOTICE,
+								   ERRCODE_SUCCESSFUL_COMPLETION,
+								   name, row);
 			return "running";
 		default:
 			return "running";

@@ -39,26 +39,6 @@ PG_FUNCTION_INFO_V1(sg_migration_wait);
 #define FIRST_PAUSE		10
 #define LONGEST_PAUSE	500
 
-/* An interval in ms; -1 if it is NULL, which is no limit. */
-static double
-timeout_argument(FunctionCallInfo fcinfo, int n)
-{
-	Interval   *interval;
-	double		ms;
-
-	if (PG_ARGISNULL(n))
-		return -1;
-	interval = PG_GETARG_INTERVAL_P(n);
-	ms = interval->time / 1000.0 +
-		((double) interval->day + (double) interval->month * DAYS_PER_MONTH) *
-		SECS_PER_DAY * 1000.0;
-	if (ms < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("argument \"%s\" must not be negative", "timeout"));
-	return ms;
-}
-
 /*
  * Has it been applied?  An error if it cannot be any more without somebody's
  * help.
@@ -73,15 +53,9 @@ look(const SgMigrationName *name, MemoryContext work, SgMigrationRow *row)
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(caller);
 	if (row->state == SG_MIGRATION_ABANDONED)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("migration \"%s\" of project \"%s\" has been abandoned",
-					   name->version, name->project),
-				errdetail("Process %d, which had claimed it, is gone.",
-						  row->pid),
-				errhint("Look how far it came. Then give the claim up: SELECT safeguard.migration_mark(%s, 'released', 'reason', project => %s), or if the migration is done, mark it 'repaired'.",
-						quote_literal_cstr(name->version),
-						quote_literal_cstr(name->project)));
+		sg_migration_abandoned(ERROR,
+							   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							   name, row);
 	return row->state == SG_MIGRATION_APPLIED;
 }
 
@@ -151,7 +125,7 @@ sg_migration_wait(PG_FUNCTION_ARGS)
 	/* what is allocated from here on outlives the commits */
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	sg_migration_arguments(fcinfo, 0, 2, &name);
-	timeout = timeout_argument(fcinfo, 1);
+	timeout = sg_milliseconds_argument(fcinfo, 1, "timeout");
 	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard migration",
 								 ALLOCSET_SMALL_SIZES);
 	wait_for(&name, timeout, work);

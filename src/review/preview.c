@@ -29,7 +29,6 @@
 #include "storage/proc.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -223,19 +222,10 @@ rehearse(SgRehearsal *rehearsal)
 static int
 milliseconds(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	Interval   *interval;
-	double		ms;
+	double		ms = sg_milliseconds_argument(fcinfo, n, name);
 
-	if (PG_ARGISNULL(n))
-		return 0;
-	interval = PG_GETARG_INTERVAL_P(n);
-	ms = interval->time / 1000.0 +
-		((double) interval->day + (double) interval->month * DAYS_PER_MONTH) *
-		SECS_PER_DAY * 1000.0;
 	if (ms < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("argument \"%s\" must not be negative", name));
+		return 0;
 	return ms >= INT_MAX ? INT_MAX : (int) ceil(ms);
 }
 
