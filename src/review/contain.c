@@ -31,6 +31,36 @@ sg_is_interrupt(const ErrorData *edata)
 }
 
 /*
+ * The error that is being caught, copied into a memory context.  What must be
+ * put back is put back even if there is no memory for the copy: then it is an
+ * error that says so.
+ */
+ErrorData *
+sg_keep_error(MemoryContext context)
+{
+	static ErrorData no_memory = {
+		.elevel = ERROR,
+		.sqlerrcode = ERRCODE_OUT_OF_MEMORY,
+		.message = "out of memory",
+		.detail = "Another error could not be kept."
+	};
+	ErrorData  *volatile edata = &no_memory;
+
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+	}
+	PG_CATCH();
+	{
+		/* both of them go */
+	}
+	PG_END_TRY();
+	FlushErrorState();
+	return edata;
+}
+
+/*
  * Run a piece of work in a subtransaction and roll it back: snapshots,
  * settings, SPI connections and locks go.  What it allocates in the current
  * memory context stays.  Takes no transaction id unless the work writes, so it
@@ -53,9 +83,7 @@ sg_contained(void (*work) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		edata = CopyErrorData();
-		FlushErrorState();
+		edata = sg_keep_error(caller);
 	}
 	PG_END_TRY();
 

@@ -187,20 +187,16 @@ rehearse(SgRehearsal *rehearsal)
 	{
 		begin_rehearsal(rehearsal);
 		sg_preview_script(rehearsal);
+		end_rehearsal(rehearsal);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(rehearsal->context);
-		edata = CopyErrorData();
-		FlushErrorState();
+		end_rehearsal(rehearsal);
+		edata = sg_keep_error(rehearsal->context);
 		if (rehearsal->current != NULL)
 			sg_preview_stop_clock(rehearsal);
-		if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			edata->message = psprintf("the rehearsal has not ended within its timeout of %d ms",
-									  rehearsal->timeout);
 	}
 	PG_END_TRY();
-	end_rehearsal(rehearsal);
 
 	/* an error may have left one within it */
 	while (GetCurrentTransactionNestLevel() > level)
@@ -211,6 +207,9 @@ rehearse(SgRehearsal *rehearsal)
 	clean_session(rehearsal, &locks);
 	if (edata == NULL)
 		return;
+	if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		edata->message = psprintf("the rehearsal has not ended within its timeout of %d ms",
+								  rehearsal->timeout);
 	if (!is_told(rehearsal, edata))
 		ReThrowError(edata);
 	sg_preview_failed(rehearsal, edata);

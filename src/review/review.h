@@ -45,6 +45,7 @@ extern bool sg_script_parse(const char *sql, SgScriptStatement *stmt);
 /* ---------------- contain.c ---------------- */
 
 extern bool sg_is_interrupt(const ErrorData *edata);
+extern ErrorData *sg_keep_error(MemoryContext context);
 extern ErrorData *sg_contained(void (*work) (void *arg), void *arg);
 
 /* ---------------- veto.c ---------------- */
