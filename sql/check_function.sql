@@ -137,6 +137,21 @@ SELECT function, rule, message FROM safeguard.check_function('as_owner()');
 SELECT function, rule, message FROM safeguard.check_function('as_caller()');
 SELECT current_user, current_setting('session_replication_role');
 RESET ROLE;
+-- a role that is set is the one the function runs as
+CREATE ROLE regress_reader;
+GRANT USAGE ON SCHEMA review TO regress_reader;
+GRANT SELECT, DELETE ON points, audit TO regress_reader;
+CREATE FUNCTION as_reader() RETURNS void LANGUAGE plpgsql SET role = regress_reader
+AS 'BEGIN DELETE FROM points WHERE id IN (SELECT a.id FROM audit a); END';
+ALTER ROLE regress_review NOINHERIT;
+GRANT regress_reader TO regress_review;
+SET ROLE regress_review;
+SELECT function, rule, columns, message FROM safeguard.check_function('as_reader()');
+SELECT current_user;
+RESET ROLE;
+DROP FUNCTION as_reader();
+DROP OWNED BY regress_reader;
+DROP ROLE regress_reader;
 DROP OWNED BY regress_review;
 DROP ROLE regress_review;
 

@@ -133,7 +133,8 @@ open_body(SgBody *body, HeapTuple tuple)
 /*
  * Make these settings, as the server does when the function is called: one
  * that is SECURITY DEFINER with the rights of its owner, which does not let
- * it change the role.  If that fails, the rollback puts the user back.
+ * it change the role.  Any other one may, and the role stays as the setting
+ * has made it.  The rollback puts the user back, after a failure too.
  */
 static void
 put_settings(ArrayType *settings, Form_pg_proc proc)
@@ -147,7 +148,8 @@ put_settings(ArrayType *settings, Form_pg_proc proc)
 							   context | SECURITY_LOCAL_USERID_CHANGE);
 	ProcessGUCArray(settings, superuser() ? PGC_SUSET : PGC_USERSET,
 					PGC_S_SESSION, GUC_ACTION_SAVE);
-	SetUserIdAndSecContext(user, context);
+	if (proc->prosecdef)
+		SetUserIdAndSecContext(user, context);
 }
 
 /*
