@@ -207,7 +207,6 @@ extern bool sg_refuse(SgRefusal *refusal, const char *what, const char *why,
 extern bool sg_refuse_call(SgRefusal *refusal, const FuncCall *call);
 extern bool sg_refuse_target(SgRefusal *refusal, const RangeVar *name);
 extern bool sg_refuse_read(SgRefusal *refusal, const RangeVar *name);
-extern bool sg_refuse_analyze(SgRefusal *refusal, const VacuumStmt *stmt);
 extern bool sg_writes_foreign(Oid relid);
 extern void sg_refuse_foreign(Oid relid);
 

@@ -348,32 +348,6 @@ sg_refuse_read(SgRefusal *refusal, const RangeVar *name)
 }
 
 /*
- * ANALYZE reads, too.
- */
-bool
-sg_refuse_analyze(SgRefusal *refusal, const VacuumStmt *stmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, stmt->rels)
-	{
-		const RangeVar *name = lfirst_node(VacuumRelation, lc)->relation;
-		Oid			relid = name ? sg_find_relation(name) : InvalidOid;
-		ListCell   *member;
-
-		foreach(member, OidIsValid(relid) ?
-				find_all_inheritors(relid, NoLock, NULL) : NIL)
-		{
-			if (reads_program(lfirst_oid(member)))
-				return sg_refuse(refusal,
-								 program_read(get_rel_name(lfirst_oid(member))),
-								 SG_NO_ROLLBACK, NULL);
-		}
-	}
-	return false;
-}
-
-/*
  * A statement is about to be started, whoever has sent it.
  */
 void

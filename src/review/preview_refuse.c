@@ -213,9 +213,8 @@ refuse_utility(SgRefusal *refusal, Node *stmt)
 							 "A rehearsal is one subtransaction, which is rolled back at its end.",
 							 "Leave it out of the script.");
 		case T_VacuumStmt:
-			return ((VacuumStmt *) stmt)->is_vacuumcmd ?
-				sg_refuse(refusal, tag, SG_NO_BLOCK, NULL) :
-				sg_refuse_analyze(refusal, (VacuumStmt *) stmt);
+			return ((VacuumStmt *) stmt)->is_vacuumcmd &&
+				sg_refuse(refusal, tag, SG_NO_BLOCK, NULL);
 		case T_CreatedbStmt:
 		case T_DropdbStmt:
 		case T_CreateTableSpaceStmt:
