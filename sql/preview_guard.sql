@@ -65,6 +65,7 @@ INSERT INTO generated (k) VALUES (1), (2), (3);
 INSERT INTO numbered (v) VALUES ('a'), ('none'), ('bb'), ('ccc');
 INSERT INTO mail VALUES ('c', 'x', 2), ('d', 'y', 3), ('n', 'm', 1) ON CONFLICT (address) DO UPDATE SET n = excluded.n;
 INSERT INTO mail VALUES ('e', 'x', 2), ('q', 'z', 3) ON CONFLICT DO NOTHING;
+INSERT INTO mail VALUES ('e', 'x', 2) ON CONFLICT (address) DO UPDATE SET id = 'new';
 INSERT INTO parted SELECT g, 'v' || g % 3 FROM generate_series(5, 15) g;
 UPDATE mail SET n = 5 FROM generate_series(1, 3) g WHERE id <> 'a';
 MERGE INTO parted USING generate_series(5, 15) g ON a = g WHEN MATCHED AND a < 12 THEN UPDATE SET b = b || 'x';
