@@ -52,6 +52,13 @@ SELECT verdicts('DROP FUNCTION nobody(int); DROP TYPE nobody; DROP SCHEMA nobody
 SELECT verdicts('CREATE TABLE made (a int); DROP TABLE made; SELECT 1 AS a INTO selected; DROP TABLE selected; CREATE SCHEMA s; DROP TABLE s.t;
                  ALTER TABLE full_one RENAME TO renamed; DROP VIEW other; DROP TABLE renamed');
 SELECT verdicts('DO ''BEGIN END''; DROP TABLE nobody');
+CREATE FUNCTION makes() RETURNS int LANGUAGE plpgsql AS 'BEGIN CREATE TABLE nobody (a int); RETURN 1; END';
+SELECT verdicts('SELECT makes(); DROP TABLE nobody');
+SELECT verdicts('SELECT abs(1), now(); DROP TABLE nobody');
+SELECT verdicts('CREATE FUNCTION will_make() RETURNS int LANGUAGE plpgsql AS ''BEGIN END''; SELECT will_make(); DROP TABLE nobody');
+SELECT verdicts('CREATE TABLE liked (LIKE full_one INCLUDING INDEXES); DROP INDEX liked_b_idx; DROP TABLE nobody');
+SELECT verdicts('ALTER TABLE full_one ADD x serial; DROP SEQUENCE full_one_x_seq CASCADE; DROP VIEW nobody');
+SELECT verdicts('CREATE SCHEMA s CREATE TABLE inner_one (a int); SET search_path = s; DROP TABLE inner_one');
 
 -- R2: rewrites
 SELECT verdicts('ALTER TABLE full_one ALTER b TYPE varchar(5); ALTER TABLE full_one ALTER a TYPE bigint USING a;

@@ -55,6 +55,16 @@ BEGIN
     DROP TABLE work_list;
 END $$;
 SELECT statement, rule, message FROM safeguard.check_function('makes_table()');
+-- nor is what it drops: by then somebody may have made it, and an error be caught
+CREATE FUNCTION drops() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'CREATE TEMP TABLE by_text (a int)';
+    DROP TABLE by_text;
+    DROP VIEW nobody_knows;
+EXCEPTION WHEN undefined_table OR undefined_object THEN
+    DROP FUNCTION nobody_knows();
+END $$;
+SELECT statement, rule, message FROM safeguard.check_function('drops()');
 
 -- F05: a trigger function: its tables are those that have it, or the one named
 CREATE TABLE audit (system_id int, id int, name text);

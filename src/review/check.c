@@ -110,6 +110,7 @@ look_at_query(Examination *exam, Query *query, const char *text,
 	List	   *rewritten = QueryRewrite(query);
 
 	exam->analyzed = true;
+	sg_script_query(&exam->check->script, query);
 	add_rows(exam,
 			 sg_review_find(rewritten, text, highest == SG_LEVEL_ERROR ?
 							&exam->check->review.bypassed : &none),
@@ -306,7 +307,11 @@ check_statement(Check *check, SgScriptStatement *stmt)
 	foreach(lc, exam.rows)
 		put(check, lfirst(lc));
 	if (edata != NULL)
+	{
 		put_failure(check, &exam, edata);
+		if (!sg_is_utility(stmt->raw->stmt))
+			sg_script_failed(&check->script, edata);
+	}
 	if (exam.copy != NULL)
 	{
 		sg_review_inline(&check->review, exam.copy);

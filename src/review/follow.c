@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "review/review.h"
@@ -256,142 +255,6 @@ is_known(const SgScript *script, const SgFinding *finding)
 		 list_member_oid(script->locked, finding->relid));
 }
 
-/* ---------------- what the script makes ---------------- */
-
-/* SELECT ... INTO */
-static bool
-makes_table(Node *stmt)
-{
-	return IsA(stmt, SelectStmt) && ((SelectStmt *) stmt)->intoClause != NULL;
-}
-
-/*
- * The name, without schema, of what a command makes or renames; NULL if it
- * makes nothing that has one, or more than that.
- */
-static const char *
-made_name(Node *stmt)
-{
-	switch (nodeTag(stmt))
-	{
-		case T_CreateStmt:
-		case T_CreateForeignTableStmt:
-			return ((CreateStmt *) stmt)->relation->relname;
-		case T_CreateTableAsStmt:
-			return ((CreateTableAsStmt *) stmt)->into->rel->relname;
-		case T_ViewStmt:
-			return ((ViewStmt *) stmt)->view->relname;
-		case T_IndexStmt:
-			return ((IndexStmt *) stmt)->idxname;
-		case T_CreateSeqStmt:
-			return ((CreateSeqStmt *) stmt)->sequence->relname;
-		case T_CreateSchemaStmt:
-			return ((CreateSchemaStmt *) stmt)->schemaname;
-		case T_CreateFunctionStmt:
-			return strVal(llast(((CreateFunctionStmt *) stmt)->funcname));
-		case T_CompositeTypeStmt:
-			return ((CompositeTypeStmt *) stmt)->typevar->relname;
-		case T_CreateEnumStmt:
-			return strVal(llast(((CreateEnumStmt *) stmt)->typeName));
-		case T_CreateRangeStmt:
-			return strVal(llast(((CreateRangeStmt *) stmt)->typeName));
-		case T_CreateDomainStmt:
-			return strVal(llast(((CreateDomainStmt *) stmt)->domainname));
-		case T_CreateTrigStmt:
-			return ((CreateTrigStmt *) stmt)->trigname;
-		case T_CreatePolicyStmt:
-			return ((CreatePolicyStmt *) stmt)->policy_name;
-		case T_RenameStmt:
-			return ((RenameStmt *) stmt)->newname;
-		case T_SelectStmt:
-			return ((SelectStmt *) stmt)->intoClause->rel->relname;
-		case T_RuleStmt:
-			return ((RuleStmt *) stmt)->rulename;
-		default:
-			return NULL;
-	}
-}
-
-/* Does a command leave what has been there as it is, or only take away? */
-static bool
-makes_nothing(Node *stmt)
-{
-	switch (nodeTag(stmt))
-	{
-		case T_AlterTableStmt:
-		case T_VariableSetStmt:
-		case T_VariableShowStmt:
-		case T_TransactionStmt:
-		case T_DropStmt:
-		case T_LockStmt:
-		case T_TruncateStmt:
-		case T_CommentStmt:
-		case T_GrantStmt:
-		case T_VacuumStmt:
-		case T_CopyStmt:
-			return true;
-		default:
-			return false;
-	}
-}
-
-static void
-follow_made(SgScript *script, Node *stmt)
-{
-	const char *name = made_name(stmt);
-	MemoryContext caller = MemoryContextSwitchTo(script->context);
-	char		key[NAMEDATALEN] = {0};
-
-	if (name != NULL)
-	{
-		if (script->made == NULL)
-		{
-			HASHCTL		ctl = {.keysize = NAMEDATALEN,.entrysize = NAMEDATALEN,
-			.hcxt = script->context};
-
-			script->made = hash_create("safeguard made", 64, &ctl,
-									   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-		}
-		strlcpy(key, name, sizeof(key));
-		(void) hash_search(script->made, key, HASH_ENTER, NULL);
-	}
-	else if (!makes_nothing(stmt))
-		script->made_more = true;
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Is what a DROP names missing only because an earlier statement of the script
- * makes it, or may make it?
- */
-static bool
-may_have_made(const SgScript *script, const DropStmt *stmt)
-{
-	ListCell   *lc;
-	ListCell   *part;
-
-	if (script->made_more)
-		return true;
-	foreach(lc, script->made == NULL ? NIL : stmt->objects)
-	{
-		Node	   *object = lfirst(lc);
-		List	   *name = IsA(object, List) ? (List *) object :
-			IsA(object, TypeName) ? ((TypeName *) object)->names :
-			IsA(object, ObjectWithArgs) ? ((ObjectWithArgs *) object)->objname :
-			list_make1(object);
-
-		/* its schema or table may be what has been made */
-		foreach(part, name)
-		{
-			if (IsA(lfirst(part), String) &&
-				hash_search(script->made, strVal(lfirst(part)), HASH_FIND,
-							NULL) != NULL)
-				return true;
-		}
-	}
-	return false;
-}
-
 /* ---------------- entry points ---------------- */
 
 /*
@@ -427,7 +290,7 @@ sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len,
 
 	*error = sg_contained_review(sg_try_utility, &review);
 	if (*error != NULL && IsA(stmt, DropStmt) &&
-		may_have_made(script, (DropStmt *) stmt))
+		sg_script_may_make(script, (DropStmt *) stmt, *error))
 		*error = NULL;
 	foreach(lc, review.findings)
 	{
@@ -452,7 +315,7 @@ sg_script_utility(SgScript *script, Node *stmt, const char *sql, int len,
 bool
 sg_script_follows(Node *stmt)
 {
-	return sg_is_utility(stmt) || makes_table(stmt) ||
+	return sg_is_utility(stmt) || sg_makes_table(stmt) ||
 		set_config_arguments(stmt) != NIL;
 }
 
@@ -473,6 +336,6 @@ sg_script_follow(SgScript *script, Node *stmt)
 		follow_lock(script, (LockStmt *) stmt);
 	else if (IsA(stmt, RenameStmt))
 		follow_rename(script, (RenameStmt *) stmt);
-	if (sg_is_utility(stmt) || makes_table(stmt))
-		follow_made(script, stmt);
+	if (sg_is_utility(stmt) || sg_makes_table(stmt))
+		sg_script_made(script, stmt);
 }

@@ -124,6 +124,7 @@ typedef struct SgScript
 	List	   *locked;			/* OIDs of tables locked by its transaction */
 	struct HTAB *made;			/* names of what it makes, or NULL */
 	bool		made_more;		/* or may make, under names not known */
+	bool		made_parts;		/* the same of indexes and the like alone */
 	int			old_settings;	/* length of the lists at its BEGIN */
 	int			old_gone;
 } SgScript;
@@ -134,6 +135,15 @@ extern List *sg_script_utility(SgScript *script, Node *stmt, const char *sql,
 extern bool sg_script_follows(Node *stmt);
 extern void sg_script_follow(SgScript *script, Node *stmt);
 extern void sg_script_end(SgScript *script);
+
+/* ---------------- made.c ---------------- */
+
+extern bool sg_makes_table(Node *stmt);
+extern void sg_script_made(SgScript *script, Node *stmt);
+extern bool sg_script_may_make(const SgScript *script, const DropStmt *stmt,
+							   const ErrorData *edata);
+extern void sg_script_query(SgScript *script, Query *query);
+extern void sg_script_failed(SgScript *script, const ErrorData *edata);
 
 /* A SQL statement in the body of a function. */
 typedef struct SgBodyStatement
