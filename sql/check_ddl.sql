@@ -155,6 +155,11 @@ GRANT TRUNCATE ON full_one, refers TO regress_check_ddl_user;
 SET ROLE regress_check_ddl_user;
 SELECT message, detail FROM safeguard.check('TRUNCATE full_one CASCADE') ORDER BY 1;
 RESET ROLE;
+-- of a schema that he may not use he is told nothing
+CREATE SCHEMA regress_check_ddl_closed CREATE TABLE inside (a int);
+SET ROLE regress_check_ddl_user;
+SELECT verdicts('DROP TABLE regress_check_ddl_closed.inside; DROP VIEW regress_check_ddl_closed.nobody');
+RESET ROLE;
 
 -- levels: of the table, of the rule; switched off
 SELECT safeguard.set_level('refers', 'destructive_ddl', 'error');
@@ -171,5 +176,5 @@ SET safeguard.destructive_ddl = off;
 SET safeguard.lock_timeout = off;
 SET safeguard.constraint_bypass = off;
 RESET search_path;
-DROP SCHEMA regress_check_ddl CASCADE;
+DROP SCHEMA regress_check_ddl, regress_check_ddl_closed CASCADE;
 DROP ROLE regress_check_ddl_user;

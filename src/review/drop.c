@@ -172,11 +172,9 @@ raise_missing(ObjectType type, Node *object)
 		return;
 	}
 	name = makeRangeVarFromNameList((List *) object);
-	if (name->schemaname != NULL &&
-		!OidIsValid(get_namespace_oid(name->schemaname, true)))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_SCHEMA),
-				errmsg("schema \"%s\" does not exist", name->schemaname));
+	/* what is in a schema that the caller may not use is not known */
+	if (name->schemaname != NULL)
+		(void) LookupExplicitNamespace(name->schemaname, false);
 	ereport(ERROR,
 			errcode(type == OBJECT_TABLE ? ERRCODE_UNDEFINED_TABLE :
 					ERRCODE_UNDEFINED_OBJECT),
