@@ -230,9 +230,16 @@ sg_watch_rows(PG_FUNCTION_ARGS)
 				errhint("Use safeguard.watch() to make them."));
 	else if (TRIGGER_FIRED_BY_UPDATE(event))
 		note_update(data);
-	else
+	else if (TRIGGER_FIRED_BY_DELETE(event))
 		note_row(data->tg_trigger, data->tg_relation, data->tg_trigtuple,
-				 TRIGGER_FIRED_BY_INSERT(event) ? SG_CHANGE_INSERT :
 				 SG_CHANGE_DELETE);
+	else if (!sg_session_is_restore())
+
+		/*
+		 * pg_restore -j may load a partition when the trigger of its
+		 * partitioned table is there already: their rows are no new ones.
+		 */
+		note_row(data->tg_trigger, data->tg_relation, data->tg_trigtuple,
+				 SG_CHANGE_INSERT);
 	return PointerGetDatum(NULL);
 }
