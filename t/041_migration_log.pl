@@ -406,6 +406,15 @@ $node->stop('immediate');
 $node->start;
 is($node->safe_psql('postgres', 'SELECT * FROM safeguard.migration_log'), $before, 'and a crash');
 
+# a migration that a crash takes from the log is not taken from the schema
+$node->safe_psql('postgres', $LABEL);
+$node->restart;
+logged(q{CREATE TABLE made_last (); UPDATE alembic_version SET version_num = 'f7'});
+$node->safe_psql('postgres', 'CHECKPOINT');
+$node->stop('immediate');
+$node->start;
+is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'the fingerprint is not kept over a crash');
+
 # the ring is bounded
 $node->safe_psql(
 	'postgres', q{

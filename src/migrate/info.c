@@ -4,9 +4,9 @@
  *		The fingerprint in the metric safeguard_schema_info.
  *
  * To compute one takes too long for each scrape, and what it may wait for or
- * fail on is not to harm one.  So it is computed once after each migration,
- * and kept with the totals of the database; where that does not go at once, it
- * is left out, and the next scrape tries again.
+ * fail on is not to harm one.  So it is computed once after each migration, and
+ * kept with the totals of the database until the server stops; where that does
+ * not go at once, it is left out, and the next scrape tries again.
  *
  * Copyright (c) 2026, the safeguard authors
  *

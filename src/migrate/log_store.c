@@ -439,7 +439,12 @@ sg_migration_totals_restore(void *items, uint64 nitems)
 		SgMigrationTotals *totals = (SgMigrationTotals *) items + i;
 
 		totals->last_version[sizeof(totals->last_version) - 1] = '\0';
-		totals->fingerprint.text[SG_FINGERPRINT - 1] = '\0';
+
+		/*
+		 * perhaps there have been migrations since that a crash has taken
+		 * from the totals, or another version of the server was here
+		 */
+		memset(&totals->fingerprint, 0, sizeof(totals->fingerprint));
 		if (PG_VALID_ENCODING(totals->encoding))
 			shared->totals[shared->ntotals++] = *totals;
 	}
