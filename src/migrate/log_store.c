@@ -102,6 +102,7 @@ count(const SgLogEntry *entry, TimestampTz now)
 	SgMigrationTotals *totals = get_totals(entry->dbid);
 
 	totals->last_seen = now;
+	totals->entries++;
 	if (!entry->succeeded)
 	{
 		totals->failed++;
@@ -176,7 +177,8 @@ sg_log_totals_sum(SgMigrationTotals *sum)
 }
 
 /*
- * What is noted for this database; returns how many migrations it has had.
+ * What is noted for this database; returns what tells whether a tool has been
+ * at a migration since, which may have begun one before.
  */
 int64
 sg_log_fingerprint(SgNotedFingerprint *noted)
@@ -186,7 +188,7 @@ sg_log_fingerprint(SgNotedFingerprint *noted)
 	if (!sg_log_totals(MyDatabaseId, &totals))
 		return 0;
 	*noted = totals.fingerprint;
-	return totals.applied;
+	return totals.entries;
 }
 
 void
@@ -260,6 +262,7 @@ continue_entry(SgLogEntry *entry, const SgLogEntry *more)
 	double		until;
 
 	add_xids(entry, more);
+	get_totals(entry->dbid)->entries++;
 	if (entry->pid != more->pid || entry->session != more->session)
 		return;
 	until = (more->started_at - entry->started_at) / 1000.0 + more->duration_ms;
