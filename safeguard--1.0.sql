@@ -448,7 +448,7 @@ AS $$
                    pg_get_expr(rel.relpartbound, rel.oid),
                    CASE rel.relkind WHEN 'p' THEN 'PARTITION BY ' || pg_get_partkeydef(rel.oid) END,
                    (SELECT 'SERVER ' || quote_ident(s.srvname)
-                           || coalesce(' OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                           || coalesce(' OPTIONS (' || (SELECT string_agg(quote_literal(o), ', ' ORDER BY o COLLATE "C")
                                                           FROM unnest(f.ftoptions) o) || ')', '')
                       FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
                      WHERE f.ftrelid = rel.oid),
@@ -481,7 +481,7 @@ AS $$
                    CASE a.attgenerated WHEN '' THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
                                        ELSE 'GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') '
                                             || CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END END,
-                   'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+                   'OPTIONS (' || (SELECT string_agg(quote_literal(o), ', ' ORDER BY o COLLATE "C")
                                      FROM unnest(a.attfdwoptions) o) || ')')
           FROM rel
           JOIN pg_attribute a ON a.attrelid = rel.oid
@@ -603,7 +603,7 @@ AS $$
          UNION ALL
         SELECT 'function ' || proc.name,
                CASE WHEN NOT EXISTS (SELECT FROM pg_language l WHERE l.oid = proc.prolang)
-                    THEN 'FUNCTION of a language that is not there AS ' || proc.prosrc
+                    THEN 'FUNCTION of a language that is not there AS ' || quote_literal(proc.prosrc)
                     ELSE pg_get_functiondef(proc.oid) END
           FROM proc
          WHERE proc.prokind <> 'a'
@@ -635,7 +635,7 @@ AS $$
                                  FROM pg_type b
                                 WHERE b.oid = typ.typbasetype AND b.typcollation <> typ.typcollation
                                   AND typ.typcollation <> 0),
-                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), typ.typdefault), CASE WHEN typ.typnotnull THEN 'NOT NULL' END)
+                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), quote_literal(typ.typdefault)), CASE WHEN typ.typnotnull THEN 'NOT NULL' END)
                     WHEN typ.typtype = 'c' THEN
                     'COMPOSITE (' || coalesce((SELECT string_agg(quote_ident(a.attname) || ' '
                                                                  || format_type(a.atttypid, a.atttypmod)
@@ -661,7 +661,7 @@ AS $$
                               'LENGTH', typ.typlen, CASE WHEN typ.typbyval THEN 'BY VALUE' END,
                               'ALIGNMENT', typ.typalign, 'CATEGORY', typ.typcategory, typ.typispreferred,
                               'DELIMITER', typ.typdelim, 'ELEMENT ' || nullif(format_type(nullif(typ.typelem, 0), NULL), '-'),
-                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), typ.typdefault),
+                              'DEFAULT ' || coalesce(pg_get_expr(typ.typdefaultbin, 'pg_type'::regclass), quote_literal(typ.typdefault)),
                               CASE WHEN typ.typcollation <> 0 THEN 'COLLATABLE' END) END
           FROM typ
          UNION ALL
@@ -695,7 +695,7 @@ AS $$
         SELECT 'collation ' || ns.name || '.' || quote_ident(c.collname),
                concat_ws(' ', 'PROVIDER', c.collprovider, 'COLLATE ' || c.collcollate, 'CTYPE ' || c.collctype,
                          'LOCALE ' || coalesce(j ->> 'colllocale', j ->> 'colliculocale'),
-                         'RULES ' || (j ->> 'collicurules'),
+                         'RULES ' || quote_literal(j ->> 'collicurules'),
                          CASE WHEN c.collisdeterministic THEN NULL ELSE 'NOT DETERMINISTIC' END)
           FROM pg_collation c JOIN ns ON c.collnamespace = ns.oid, to_jsonb(c) j
          WHERE NOT EXISTS (SELECT FROM member m
@@ -745,6 +745,7 @@ AS $$
                  WHERE typ.typacl IS NOT NULL) g
          WHERE g.granted <> g.by_default
     ),
+    -- all that is not the server's own text is quoted, so that it stays as it is
     told AS MATERIALIZED (
         SELECT f.object, safeguard.restored_text(f.definition) AS definition
           FROM found f

@@ -61,7 +61,7 @@ CREATE INDEX part_at ON fp.part (at);
 CREATE TABLE fp.child (more text) INHERITS (fp.host);
 CREATE FOREIGN DATA WRAPPER regress_sg_fdw;
 CREATE SERVER regress_sg_server FOREIGN DATA WRAPPER regress_sg_fdw;
-CREATE FOREIGN TABLE fp.far (id int OPTIONS (column_name 'nr')) SERVER regress_sg_server OPTIONS (b '2', a '1');
+CREATE FOREIGN TABLE fp.far (id int OPTIONS (column_name 'nr')) SERVER regress_sg_server OPTIONS (b '((x AND y) AND z)', a '1');
 CREATE OPERATOR fp.#<# (FUNCTION = int4lt, LEFTARG = int, RIGHTARG = int);
 CREATE TEXT SEARCH CONFIGURATION fp.words (COPY = simple);
 
@@ -161,6 +161,7 @@ SELECT c AS command, d AS difference FROM unnest(ARRAY[
     'ALTER TABLE fp.part DETACH PARTITION fp.part_2020; ALTER TABLE fp.part ATTACH PARTITION fp.part_2020 FOR VALUES FROM (''2019-01-01'') TO (''2021-01-01'')',
     'ALTER TABLE fp.child NO INHERIT fp.host',
     'ALTER FOREIGN TABLE fp.far OPTIONS (SET a ''3'')',
+    'ALTER FOREIGN TABLE fp.far OPTIONS (SET b ''(x AND y AND z)'')',
     'ALTER FOREIGN TABLE fp.far ALTER id OPTIONS (SET column_name ''no'')',
     'ALTER OPERATOR fp.#<# (int, int) SET (RESTRICT = scalarltsel)',
     'ALTER TEXT SEARCH CONFIGURATION fp.words DROP MAPPING FOR email'

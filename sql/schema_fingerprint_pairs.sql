@@ -252,7 +252,7 @@ SELECT c AS command, d AS difference FROM unnest(ARRAY[
 SELECT t = safeguard.restored_text(t) AS same, t FROM unnest(ARRAY['', '(', ')', '[)', '''', '"', '$a$ x', '$1 ((a AND b) AND c', '((a AND b) OR c)',
     '((a OR b) AND c)', '(a AND (b AND c))', '(ARRAY[a])::text', '(ARRAY[a][1])::text[]', 'f((a AND b), c)', '''((a AND b) AND c)''', '$x$((a AND b) AND c)$x$']) t;
 SELECT safeguard.restored_text(t) FROM unnest(ARRAY['((a AND b) AND c)', '(((a OR b) OR c) OR d)', '(ARRAY[a, f(b, ''],'')])::"T ]"."x"[]', '((ARRAY[a])::text[])::name[]',
-    '(ARRAY[ARRAY[a], ARRAY[b]])::numeric(3,1)[]', '(((a AND b) AND c) AND d)']) t;
+    '(ARRAY[ARRAY[a], ARRAY[b]])::numeric(3,1)[]', '(((a AND b) AND c) AND d)', '(ARRAY[$$''$$, $b$],($b$, $1])::text[]']) t;
 -- too deep to be an expression
 SELECT n, safeguard.restored_text(t) = t AS same
   FROM unnest(ARRAY[10, 100000]) n, concat(repeat('(', n), '((a AND b) AND c)', repeat(')', n)) t;

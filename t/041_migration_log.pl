@@ -379,6 +379,12 @@ $node->safe_psql('postgres', 'CREATE TABLE by_hand ()');
 is($node->safe_psql('postgres', $LABEL), $fingerprint, 'is kept');
 logged(q{UPDATE alembic_version SET version_num = 'f5'});
 is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'until the next migration');
+logged(
+	q{CREATE SCHEMA golang; CREATE TABLE golang.schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty bool NOT NULL);
+	INSERT INTO golang.schema_migrations VALUES (7, true)});
+$node->safe_psql('postgres', $LABEL);
+logged(q{CREATE TABLE made_by_7 (); UPDATE golang.schema_migrations SET dirty = false});
+is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'of a tool that had said that it begins');
 $node->safe_psql('postgres', q{SELECT safeguard.migrate('view', 'CREATE VIEW v AS SELECT 1 AS a')});
 $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN; LOCK TABLE v');
@@ -405,6 +411,15 @@ is($node->safe_psql('postgres', 'SELECT * FROM safeguard.migration_totals(false)
 $node->stop('immediate');
 $node->start;
 is($node->safe_psql('postgres', 'SELECT * FROM safeguard.migration_log'), $before, 'and a crash');
+
+# a migration that a crash takes from the log is not taken from the schema
+$node->safe_psql('postgres', $LABEL);
+$node->restart;
+logged(q{CREATE TABLE made_last (); UPDATE alembic_version SET version_num = 'f7'});
+$node->safe_psql('postgres', 'CHECKPOINT');
+$node->stop('immediate');
+$node->start;
+is($node->safe_psql('postgres', $LABEL), $node->safe_psql('postgres', $FINGERPRINT), 'the fingerprint is not kept over a crash');
 
 # the ring is bounded
 $node->safe_psql(

@@ -149,10 +149,11 @@ report_write(const char *command, Oid relid, const SgSource *source)
 {
 	List	   *decisions;
 
-	if ((is_reported(relid) && sg_capture == NULL) || is_ours(relid))
+	if (is_reported(relid) && sg_capture == NULL)
 		return;
 	decisions = sg_decide(list_make1(make_write_finding(command, relid)));
-	if (decisions == NIL)
+	/* to ask whose it is reads catalogs: not where the rule is off */
+	if (decisions == NIL || is_ours(relid))
 		return;
 	sg_deliver(decisions, source, false);
 	if (sg_capture != NULL)

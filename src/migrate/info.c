@@ -4,9 +4,9 @@
  *		The fingerprint in the metric safeguard_schema_info.
  *
  * To compute one takes too long for each scrape, and what it may wait for or
- * fail on is not to harm one.  So it is computed once after each migration,
- * and kept with the totals of the database; where that does not go at once, it
- * is left out, and the next scrape tries again.
+ * fail on is not to harm one.  So it is computed once after each migration, and
+ * kept with the totals of the database until the server stops; where that does
+ * not go at once, it is left out, and the next scrape tries again.
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -82,23 +82,23 @@ last_id(void)
 
 /*
  * migrated_fingerprint(): that of schema public as it was when it was asked
- * for first after the last migration.  That is the last of safeguard's, or one
- * of another tool that has been counted; the id tells it on a standby, where
- * none is counted.
+ * for first after the last migration.  That is the last of safeguard's, or what
+ * another tool has last said of one; the id tells it on a standby, where no tool
+ * says anything.
  */
 Datum
 sg_migrated_fingerprint(PG_FUNCTION_ARGS)
 {
 	SgNotedFingerprint noted = {0};
 	int64		id;
-	int64		applied;
+	int64		entries;
 
 	if (!sg_migration_log_on)
 		PG_RETURN_NULL();
 	/* first which migration, then what it has made: never the other way */
 	id = last_id();
-	applied = sg_log_fingerprint(&noted);
-	if (noted.text[0] != '\0' && noted.id == id && noted.applied == applied)
+	entries = sg_log_fingerprint(&noted);
+	if (noted.text[0] != '\0' && noted.id == id && noted.entries == entries)
 		PG_RETURN_TEXT_P(cstring_to_text(noted.text));
 	/* what only this transaction sees is not for everybody */
 	if (sg_measured_commands() > 0 || IsolationUsesXactSnapshot())
@@ -107,7 +107,7 @@ sg_migrated_fingerprint(PG_FUNCTION_ARGS)
 	if (sg_contained(compute, noted.text) != NULL || noted.text[0] == '\0')
 		PG_RETURN_NULL();
 	noted.id = id;
-	noted.applied = applied;
+	noted.entries = entries;
 	sg_log_note_fingerprint(&noted);
 	PG_RETURN_TEXT_P(cstring_to_text(noted.text));
 }

@@ -68,7 +68,7 @@ typedef struct SgLogEntry
 typedef struct SgNotedFingerprint
 {
 	int64		id;				/* last one in safeguard.migrations */
-	int64		applied;		/* as in the totals */
+	int64		entries;		/* as in the totals */
 	char		text[SG_FINGERPRINT];	/* empty: not known */
 } SgNotedFingerprint;
 
@@ -87,6 +87,8 @@ typedef struct SgMigrationTotals
 	TimestampTz last_seen;
 	Oid			last_role;		/* 0: the last version is for everybody */
 	char		last_version[SG_MIGRATION_NAME + 1];
+	int64		entries;		/* made or added to: grows with each that a tool
+								 * says something about */
 	SgNotedFingerprint fingerprint;
 } SgMigrationTotals;
 

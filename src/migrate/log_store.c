@@ -102,6 +102,7 @@ count(const SgLogEntry *entry, TimestampTz now)
 	SgMigrationTotals *totals = get_totals(entry->dbid);
 
 	totals->last_seen = now;
+	totals->entries++;
 	if (!entry->succeeded)
 	{
 		totals->failed++;
@@ -176,7 +177,8 @@ sg_log_totals_sum(SgMigrationTotals *sum)
 }
 
 /*
- * What is noted for this database; returns how many migrations it has had.
+ * What is noted for this database; returns what tells whether a tool has been
+ * at a migration since, which may have begun one before.
  */
 int64
 sg_log_fingerprint(SgNotedFingerprint *noted)
@@ -186,7 +188,7 @@ sg_log_fingerprint(SgNotedFingerprint *noted)
 	if (!sg_log_totals(MyDatabaseId, &totals))
 		return 0;
 	*noted = totals.fingerprint;
-	return totals.applied;
+	return totals.entries;
 }
 
 void
@@ -260,6 +262,7 @@ continue_entry(SgLogEntry *entry, const SgLogEntry *more)
 	double		until;
 
 	add_xids(entry, more);
+	get_totals(entry->dbid)->entries++;
 	if (entry->pid != more->pid || entry->session != more->session)
 		return;
 	until = (more->started_at - entry->started_at) / 1000.0 + more->duration_ms;
@@ -439,7 +442,12 @@ sg_migration_totals_restore(void *items, uint64 nitems)
 		SgMigrationTotals *totals = (SgMigrationTotals *) items + i;
 
 		totals->last_version[sizeof(totals->last_version) - 1] = '\0';
-		totals->fingerprint.text[SG_FINGERPRINT - 1] = '\0';
+
+		/*
+		 * perhaps there have been migrations since that a crash has taken
+		 * from the totals, or another version of the server was here
+		 */
+		memset(&totals->fingerprint, 0, sizeof(totals->fingerprint));
 		if (PG_VALID_ENCODING(totals->encoding))
 			shared->totals[shared->ntotals++] = *totals;
 	}

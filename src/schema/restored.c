@@ -24,6 +24,7 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "safeguard.h"
@@ -54,6 +55,12 @@ static bool
 is_word(char c)
 {
 	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
+}
+
+static bool
+is_quote(char c)
+{
+	return c == '\'' || c == '"' || c == '$';
 }
 
 /*
@@ -118,7 +125,11 @@ array_type(const char *p, char **type)
 	return p + 2;
 }
 
-/* The end of an item: what is quoted or in brackets is one, or a character. */
+/*
+ * The end of an item: what is quoted or in brackets is one, or a character.
+ * Only for text that copy_level() has made, so that all of these have an end;
+ * it has to take the same for quoted.
+ */
 static const char *
 item_end(const char *p)
 {
@@ -126,7 +137,7 @@ item_end(const char *p)
 
 	do
 	{
-		if (*p == '\'' || *p == '"')
+		if (is_quote(*p))
 			p = quoted_end(p);
 		else
 		{
@@ -148,6 +159,7 @@ cast_elements(StringInfo out, const char *array, const char *type)
 {
 	const char *p = array + strlen("ARRAY[");
 
+	CHECK_FOR_INTERRUPTS();
 	appendStringInfoString(out, "ARRAY[");
 	while (*p != ']')
 	{
@@ -271,7 +283,7 @@ copy_level(const char **p, char closing, StringInfo out, Level *level)
 	{
 		if (**p == '\0' || **p == ')' || **p == ']')
 			return false;
-		if (**p == '\'' || **p == '"' || **p == '$')
+		if (is_quote(**p))
 		{
 			const char *end = quoted_end(*p);
 
