@@ -85,7 +85,7 @@ sg_assert_server()
 	# several may want it at once
 	exec 8>"$SG_CACHE/assert-$major.lock"
 	flock 8
-	if [ ! -e "$prefix/.stamp-2" ]; then
+	if [ ! -e "$prefix/.stamp-3" ]; then
 		sg_fetch_source "$major" || return 1
 		rm -rf "$build" "$prefix"
 		mkdir -p "$build"
@@ -94,7 +94,7 @@ sg_assert_server()
 			set -e
 			cd "$build"
 			./configure --prefix="$prefix" --enable-cassert --enable-debug \
-				--enable-tap-tests --without-readline --without-zlib --disable-rpath \
+				--enable-tap-tests --with-icu --without-readline --without-zlib --disable-rpath \
 				CPPFLAGS=-DUSE_VALGRIND CFLAGS='-O2 -fno-omit-frame-pointer' \
 				LDFLAGS_EX="-Wl,-rpath,'\$\$ORIGIN/../lib'"
 			make -s -j"$(nproc)"
@@ -108,7 +108,7 @@ sg_assert_server()
 			return 1
 		}
 		rm -rf "$build"
-		touch "$prefix/.stamp-2"
+		touch "$prefix/.stamp-3"
 	fi
 	exec 8>&-
 	export PG_CONFIG=$prefix/bin/pg_config
