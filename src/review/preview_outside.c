@@ -46,7 +46,7 @@ sg_refuse(SgRefusal *refusal, const char *what, const char *why,
  */
 typedef struct Outside
 {
-	const char *library;		/* its file's name; NULL: the server's own */
+	const char *file;			/* its library; NULL: the server itself */
 	const char *name;			/* in the library, or in pg_catalog */
 } Outside;
 
@@ -189,8 +189,8 @@ is_outside(Oid function)
 		const Outside *it = &outside[i];
 
 		if (name_matches(name, it->name) &&
-			(it->library == NULL ? library == NULL :
-			 library != NULL && strcmp(library, it->library) == 0))
+			(it->file == NULL ? library == NULL :
+			 library != NULL && strcmp(library, it->file) == 0))
 			return strncmp(name, "pg_advisory", strlen("pg_advisory")) != 0 ||
 				session_holds_advisory();
 	}
@@ -228,7 +228,7 @@ is_name_outside(const char *name)
 {
 	for (int i = 0; i < lengthof(outside); i++)
 	{
-		if (outside[i].library != NULL && name_matches(name, outside[i].name))
+		if (outside[i].file != NULL && name_matches(name, outside[i].name))
 			return true;
 	}
 	return strcmp(name, "dblink") == 0;
