@@ -10,7 +10,7 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Protocol;
+use Protocol qw(wait_until);
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -76,17 +76,6 @@ sub refused
 sub all_refused
 {
 	return $monitor->rows('SELECT sum(count) FROM safeguard.pool_failures');
-}
-
-sub wait_until
-{
-	my ($what, $done) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $done->();
-		usleep(100_000);
-	}
-	die "waited in vain until $what";
 }
 
 # A session's slot is free a moment after it has ended.

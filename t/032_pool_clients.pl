@@ -9,7 +9,7 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Protocol;
+use Protocol qw(wait_until);
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -43,17 +43,6 @@ my %local = (
 sub connection { return Protocol->connect(%local, @_) }
 
 my $monitor = connection(application => 'monitor');
-
-sub wait_until
-{
-	my ($what, $done) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $done->();
-		usleep(100_000);
-	}
-	die "waited in vain until $what";
-}
 
 # One row per group, with what a group does at one time.
 my $GROUPS = q{SELECT application, total, active, idle, idle_in_transaction, waiting,

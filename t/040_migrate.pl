@@ -10,9 +10,8 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Protocol;
+use Protocol qw(wait_until);
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('migrate');
 $node->init(allows_streaming => 1);
@@ -36,17 +35,6 @@ sub session
 }
 
 my $monitor = session();
-
-sub wait_until
-{
-	my ($what, $done) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $done->();
-		usleep(100_000);
-	}
-	die "waited in vain until $what";
-}
 
 sub wait_for_waiters
 {

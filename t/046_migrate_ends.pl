@@ -11,9 +11,8 @@ use lib $FindBin::RealBin;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Protocol;
+use Protocol qw(wait_until);
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('migrate_ends');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
@@ -34,17 +33,6 @@ sub session
 		port => $node->port,
 		user => $user // $node->safe_psql('postgres', 'SELECT current_user'),
 		dbname => 'postgres');
-}
-
-sub wait_until
-{
-	my ($what, $done) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if $done->();
-		usleep(100_000);
-	}
-	die "waited in vain until $what";
 }
 
 # What a session is answered: its value, or the SQLSTATE.

@@ -10,7 +10,24 @@ package Protocol;
 use strict;
 use warnings FATAL => 'all';
 
+use Exporter 'import';
 use IO::Socket::UNIX;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
+
+our @EXPORT_OK = qw(wait_until);
+
+# Waits until a function says that something is so; dies if it never is.
+sub wait_until
+{
+	my ($what, $done) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $done->();
+		usleep(100_000);
+	}
+	die "waited in vain until $what";
+}
 
 # a connection on which nothing has been said
 sub dial
