@@ -11,9 +11,8 @@
 
 MODULE_big = safeguard
 EXTENSION = safeguard
-DATA = safeguard--1.0.sql
-
 here := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+DATA = $(sort $(notdir $(wildcard $(here)/safeguard--*.sql)))
 sources = $(sort $(patsubst $(here)/%.c,%.o,$(wildcard $(here)/$(1)/*.c)))
 
 OBJS = \
@@ -21,6 +20,7 @@ OBJS = \
 	src/arguments.o \
 	src/context.o \
 	src/exceptions.o \
+	src/extension.o \
 	src/finding.o \
 	src/guc.o \
 	src/planmark.o \
@@ -37,6 +37,7 @@ OBJS = \
 	$(call sources,src/migrate) \
 	$(call sources,src/query) \
 	$(call sources,src/review) \
+	$(call sources,src/rows) \
 	$(call sources,src/rules) \
 	$(call sources,src/schema) \
 	$(call sources,src/stats) \

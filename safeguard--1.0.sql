@@ -4,6 +4,15 @@
 \echo Use "CREATE EXTENSION safeguard" to load this file. \quit
 
 CREATE SCHEMA safeguard;
+
+-- the first statement of every script: which library it needs
+CREATE FUNCTION safeguard.require_library(version text)
+RETURNS void
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_require_library';
+SELECT safeguard.require_library('1.0');
+DROP FUNCTION safeguard.require_library(text);
+
 GRANT USAGE ON SCHEMA safeguard TO PUBLIC;
 COMMENT ON SCHEMA safeguard IS 'safeguard: rejects the writes that destroy data silently';
 
@@ -2435,3 +2444,95 @@ SELECT safeguard.warn_unguarded()
                       AND setting LIKE '%safeguard%'
                       AND source IN ('database', 'configuration file', 'command line'));
 DROP FUNCTION safeguard.warn_unguarded();
+
+--
+-- Rows that migrations change
+--
+
+-- USAGE is for the owners of the tables in it: they give nothing to others
+CREATE SCHEMA safeguard_rows;
+GRANT USAGE ON SCHEMA safeguard_rows TO PUBLIC;
+COMMENT ON SCHEMA safeguard_rows IS 'tables of rows that were kept before they changed';
+
+CREATE TABLE safeguard.kept (
+    id bigint NOT NULL PRIMARY KEY,
+    label text COLLATE "C" NOT NULL,
+    relation regclass NOT NULL,
+    relation_name text NOT NULL,
+    kept_table name NOT NULL GENERATED ALWAYS AS (('k' || id::text)::name) STORED,
+    shape text COLLATE "C" NOT NULL,
+    origin text NOT NULL, -- cluster, database and OID: where the numbers of columns are good for
+    attnums int2[] NOT NULL, -- of the columns in the relation
+    xid xid8 NOT NULL,
+    kept_by name NOT NULL,
+    kept_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    restored_at timestamptz,
+    UNIQUE (label, relation, shape)
+);
+CREATE SEQUENCE safeguard.kept_id_seq OWNED BY safeguard.kept.id;
+ALTER TABLE safeguard.kept ALTER COLUMN id SET DEFAULT nextval('safeguard.kept_id_seq');
+COMMENT ON TABLE safeguard.kept IS 'tables of kept rows by label and relation; shown by safeguard.kept_rows';
+COMMENT ON SEQUENCE safeguard.kept_id_seq IS 'numbers of the tables in safeguard_rows';
+
+-- in another cluster the OID of a relation that is gone may be another's
+SELECT pg_catalog.pg_extension_config_dump('safeguard.kept',
+    $$WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation)$$);
+SELECT pg_catalog.pg_extension_config_dump('safeguard.kept_id_seq', '');
+
+CREATE FUNCTION safeguard.keep_images()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_keep_images';
+REVOKE ALL ON FUNCTION safeguard.keep_images() FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.keep_images() IS 'writes kept rows; not for triggers of your own';
+
+CREATE FUNCTION safeguard.keep_rows(label text, VARIADIC relations regclass[])
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_keep_rows';
+REVOKE ALL ON FUNCTION safeguard.keep_rows(text, regclass[]) FROM PUBLIC;
+COMMENT ON FUNCTION safeguard.keep_rows(text, regclass[]) IS 'keeps the rows of these tables that the rest of this transaction changes';
+
+CREATE FUNCTION safeguard.drop_kept_rows(label text)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_drop_kept_rows';
+COMMENT ON FUNCTION safeguard.drop_kept_rows(text) IS 'drops the rows that were kept under a label';
+
+CREATE FUNCTION safeguard.kept_changes(kept_table regclass)
+RETURNS bigint
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_kept_changes';
+COMMENT ON FUNCTION safeguard.kept_changes(regclass) IS 'number of changes in a table of kept rows; NULL for those who do not own it';
+
+-- a table of kept rows may have been dropped by its owner
+CREATE VIEW safeguard.kept_rows WITH (security_barrier) AS
+    SELECT k.label,
+           CASE WHEN r.oid IS NULL THEN k.relation_name
+                ELSE format('%I.%I', rn.nspname, r.relname) END AS relation,
+           format('%I.%I', n.nspname, c.relname) AS kept_table,
+           safeguard.kept_changes(c.oid) AS rows,
+           pg_total_relation_size(c.oid) AS bytes,
+           k.kept_by,
+           k.kept_at,
+           k.restored_at
+      FROM safeguard.kept k
+      JOIN pg_namespace n ON n.nspname = 'safeguard_rows'
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = k.kept_table
+      LEFT JOIN (pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace) ON r.oid = k.relation
+     WHERE pg_has_role(c.relowner, 'USAGE');
+GRANT SELECT ON safeguard.kept_rows TO PUBLIC;
+COMMENT ON VIEW safeguard.kept_rows IS 'rows that were kept before they changed, by label and relation; each role sees those of tables it owns';
+
+-- not for anybody in particular: it tells nothing that its argument does not
+CREATE FUNCTION safeguard.row_image(record)
+RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'sg_row_image';
+COMMENT ON FUNCTION safeguard.row_image(record) IS 'bytes that two rows have in common only if they are stored the same';
+
+CREATE FUNCTION safeguard.restore_rows(label text, relation regclass DEFAULT NULL, force bool DEFAULT false)
+RETURNS bigint
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_restore_rows';
+COMMENT ON FUNCTION safeguard.restore_rows(text, regclass, bool) IS 'puts rows back that were kept under a label';

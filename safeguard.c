@@ -39,6 +39,7 @@
 
 #include "compat.h"
 #include "migrate/log.h"
+#include "rows/rows.h"
 #include "safeguard.h"
 #include "review/rehearse.h"
 #include "stats/pool.h"
@@ -136,6 +137,8 @@ sg_ExecutorStart(QueryDesc *queryDesc, int eflags)
 
 	if (sg_upsert_wanted(queryDesc->plannedstmt))
 		sg_upsert_start(queryDesc, eflags);
+	if (unlikely(sg_keep_labels != NULL))
+		sg_keep_start(queryDesc, eflags);
 }
 
 static void
@@ -156,16 +159,25 @@ sg_ExecutorRun(QueryDesc *queryDesc, ScanDirection direction,
 }
 
 static inline void
+next_finish(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorFinish_hook)
+		(*prev_ExecutorFinish_hook) (queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+static inline void
 run_finish(QueryDesc *queryDesc)
 {
 	/* all rows are there, and no AFTER trigger has run yet */
 	if (sg_upserts_running > 0)
 		sg_upsert_finish(queryDesc);
 
-	if (prev_ExecutorFinish_hook)
-		(*prev_ExecutorFinish_hook) (queryDesc);
+	if (unlikely(sg_keep_labels != NULL))
+		sg_keep_finish(queryDesc, next_finish);
 	else
-		standard_ExecutorFinish(queryDesc);
+		next_finish(queryDesc);
 
 	/* CTEs that nobody reads, and AFTER triggers, have run now */
 	if (sg_limited_statements != NULL)

@@ -3,7 +3,7 @@
  * compat.h
  *		Differences between the PostgreSQL versions that safeguard runs on.
  *
- * The only file that may mention PG_VERSION_NUM.  Everything here has the
+ * With compat_write.h the only file that may mention PG_VERSION_NUM.  Everything here has the
  * shape that the newest server gives it, so that the oldest branch can be
  * dropped without touching a caller.
  *
@@ -316,11 +316,14 @@ sg_required_permissions(Query *query, RangeTblEntry *rte)
 #endif
 #if PG_VERSION_NUM < 180000
 #define sg_is_virtual(constraint) false
+#define sg_is_virtual_column(att) false
 #define sg_is_unenforced(constraint) false
 #define sg_stops_enforcing(cmd) ((const char *) NULL)
 #else
 #define sg_is_virtual(constraint) \
 	((constraint)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
+#define sg_is_virtual_column(att) \
+	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #define sg_is_unenforced(constraint) \
 	(((constraint)->contype == CONSTR_CHECK || \
 	  (constraint)->contype == CONSTR_FOREIGN) && !(constraint)->is_enforced)

@@ -11,10 +11,6 @@
  * An entry holds the relation's own rows only, and a partition asks its root
  * each time: a tree that is attached elsewhere does not invalidate its leaves.
  *
- * Anybody who may create a schema could make one called safeguard before the
- * extension is there; so a table counts only if it is a member of the
- * extension.
- *
  * Copyright (c) 2026, the safeguard authors
  *
  *-------------------------------------------------------------------------
@@ -25,11 +21,9 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -165,40 +159,6 @@ sg_exceptions_init(void)
 {
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
-}
-
-/*
- * The OID of a table of our extension, or InvalidOid if the extension has not
- * been created in this database.  Never raises for a table that is not there.
- */
-Oid
-sg_config_table(const char *relname)
-{
-	Oid			namespaceId = get_namespace_oid("safeguard", true);
-	Oid			extension;
-	Oid			relid;
-
-	if (!OidIsValid(namespaceId))
-		return InvalidOid;
-	relid = get_relname_relid(relname, namespaceId);
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
-		return InvalidOid;
-	extension = get_extension_oid("safeguard", true);
-	if (!OidIsValid(extension) ||
-		getExtensionOfObject(RelationRelationId, relid) != extension)
-		return InvalidOid;
-	return relid;
-}
-
-/*
- * Open a table of ours, NULL if it is not there.  *relid gets its OID.  The
- * caller closes it with AccessShareLock.
- */
-Relation
-sg_open_config_table(const char *relname, Oid *relid)
-{
-	*relid = sg_config_table(relname);
-	return OidIsValid(*relid) ? try_table_open(*relid, AccessShareLock) : NULL;
 }
 
 static SysScanDesc

@@ -36,7 +36,7 @@ const SgRule sg_rules[SG_NUM_RULES] = {
 		.cap = SG_RULE_COMPOSITE_KEY,
 		.on_relation = true,
 		.needs_source = true,
-		.page = "rules/composite_key.md",
+		.page = "rules/composite_key_doubt.md",
 		.description = "the same as composite_key, where the catalogs do not decide whether it is a mistake",
 		.detect_dml = NULL,
 	},

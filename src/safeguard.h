@@ -298,8 +298,6 @@ extern Oid	sg_partition_root(Oid relid);
 extern const char *sg_column_role_name(SgColumnRole role);
 extern int	sg_column_role_by_name(const char *name);
 extern char *sg_column_role_names(void);
-extern Oid	sg_config_table(const char *relname);
-extern Relation sg_open_config_table(const char *relname, Oid *relid);
 
 /* columns that our tables begin with */
 #define SG_CONFIG_RELATION	1
@@ -326,9 +324,11 @@ extern SgColumnRole sg_role_argument(FunctionCallInfo fcinfo, int n);
 extern AttrNumber sg_column_number(Oid relid, const char *name);
 extern char *sg_column_argument(FunctionCallInfo fcinfo, int n, Oid relid);
 
-/* ---------------- status.c ---------------- */
+/* ---------------- extension.c ---------------- */
 
 extern char *sg_extension_version(void);
+extern Oid	sg_config_table(const char *relname);
+extern Relation sg_open_config_table(const char *relname, Oid *relid);
 
 /* size of a statement in shared memory, with the terminating zero */
 #define SG_FINDING_QUERY	1025

@@ -257,6 +257,7 @@ sg_set_level(PG_FUNCTION_ARGS)
 	SgLevel		level = sg_level_argument(fcinfo, 2);
 	Setting		setting;
 
+	PreventCommandDuringRecovery("safeguard.set_level()");
 	init_level_setting(&setting, relid, rule);
 	setting.what = psprintf("set rule \"%s\" to level \"%s\"",
 							sg_rules[rule].name, sg_level_name(level));
@@ -288,6 +289,7 @@ sg_clear_level(PG_FUNCTION_ARGS)
 	SgRuleId	rule = sg_rule_argument(fcinfo, 1);
 	Setting		setting;
 
+	PreventCommandDuringRecovery("safeguard.clear_level()");
 	init_level_setting(&setting, relid, rule);
 	setting.what = psprintf("clear the level of rule \"%s\"",
 							sg_rules[rule].name);
@@ -336,6 +338,7 @@ sg_set_column(PG_FUNCTION_ARGS)
 	SgColumnRole role = sg_role_argument(fcinfo, 2);
 	Setting		setting;
 
+	PreventCommandDuringRecovery("safeguard.set_column()");
 	init_column_setting(&setting, relid, column, role);
 	setting.what = psprintf("declare column \"%s\" as \"%s\"",
 							column, sg_column_role_name(role));
@@ -365,6 +368,7 @@ sg_clear_column(PG_FUNCTION_ARGS)
 	SgColumnRole role = sg_role_argument(fcinfo, 2);
 	Setting		setting;
 
+	PreventCommandDuringRecovery("safeguard.clear_column()");
 	init_column_setting(&setting, relid, column, role);
 	setting.what = psprintf("clear role \"%s\" of column \"%s\"",
 							sg_column_role_name(role), column);

@@ -9,12 +9,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -23,11 +19,10 @@
 #include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/rel.h"
 
 #include "compat.h"
+#include "extension.h"
 #include "stats/collector.h"
 #include "stats/findings.h"
 #include "stats/queries.h"
@@ -40,37 +35,6 @@
 
 PG_FUNCTION_INFO_V1(sg_status);
 PG_FUNCTION_INFO_V1(sg_warn_unguarded);
-
-/*
- * Version of the extension in this database, palloc'd, or NULL if it has not
- * been created.
- */
-char *
-sg_extension_version(void)
-{
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	char	   *version = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum("safeguard"));
-	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
-										 RelationGetDescr(rel), &isnull);
-
-		if (!isnull)
-			version = TextDatumGetCString(value);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return version;
-}
 
 static void
 put_row(ReturnSetInfo *rsinfo, const char *item, const char *value,
@@ -118,19 +82,33 @@ put_loaded(ReturnSetInfo *rsinfo)
 				"Only this session is guarded, findings are not counted.");
 }
 
+/*
+ * The version of the SQL, and how it goes with that of the library.
+ */
 static void
 put_extension(ReturnSetInfo *rsinfo)
 {
 	char	   *version = sg_extension_version();
+	List	   *unknown = sg_unknown_tables();
+	StringInfoData detail;
+	ListCell   *lc;
 
 	if (version == NULL)
+	{
 		put_row(rsinfo, "extension", "not created",
 				"Tables have no exceptions in this database.");
-	else if (strcmp(version, SG_VERSION) != 0)
-		put_row(rsinfo, "extension", version,
-				"The library has another version.  Run ALTER EXTENSION safeguard UPDATE.");
-	else
-		put_row(rsinfo, "extension", version, NULL);
+		return;
+	}
+	initStringInfo(&detail);
+	if (sg_compare_versions(version, SG_VERSION) < 0)
+		appendStringInfoString(&detail, "The library is newer.  Run ALTER EXTENSION safeguard UPDATE.");
+	else if (sg_compare_versions(version, SG_VERSION) > 0)
+		appendStringInfoString(&detail, "The library is older.  Install that of this version, and restart the server if it was loaded at its start.");
+	foreach(lc, unknown)
+		appendStringInfo(&detail, "%sTable safeguard.%s has other columns than the library knows and is not read.",
+						 detail.len > 0 ? "  " : "", (char *) lfirst(lc));
+	put_row(rsinfo, "extension", version,
+			detail.len > 0 ? detail.data : NULL);
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
+#include "rows/rows.h"
 #include "safeguard.h"
 #include "stats/queries.h"
 
@@ -192,6 +193,11 @@ sg_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	if (current != NULL && access == OAT_POST_CREATE &&
 		classId == ProcedureRelationId && !OidIsValid(current->function))
 		current->function = objectId;
+	if (unlikely(sg_keep_labels != NULL) && classId == RelationRelationId &&
+		subId == 0)
+		sg_keep_access(access, objectId,
+					   current != NULL &&
+					   IsA(current->pstmt->utilityStmt, AlterTableStmt));
 	if (sg_enabled && !sg_process_is_exempt())
 		sg_utility_event(current, access, classId, objectId, subId, arg);
 }

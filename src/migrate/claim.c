@@ -124,8 +124,31 @@ owner_of(Oid relid)
 }
 
 /*
- * Run a statement as the owner of the tables.  All names in it are qualified,
- * so the caller's search_path has no say.  Returns the number of rows; with
+ * Run a statement as the owner of the tables, between SPI_connect() and
+ * SPI_finish().  All names in it are qualified, so the caller's search_path has
+ * no say.
+ */
+void
+sg_owner_execute(const char *sql, int nparams, const Oid *types,
+				 Datum *params, const char *nulls)
+{
+	Oid			owner = owner_of(sg_migrations_table());
+	Oid			userid;
+	int			sec_context;
+	int			rc;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	rc = SPI_execute_with_args(sql, nparams, unconstify(Oid *, types), params,
+							   nulls, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	SetUserIdAndSecContext(userid, sec_context);
+}
+
+/*
+ * Run a statement as the owner of the tables.  Returns the number of rows; with
  * "result" also the first column of the first of them, or NULL.
  */
 uint64
@@ -133,20 +156,10 @@ sg_migration_write(const char *sql, int nparams, const Oid *types,
 				   Datum *params, const char *nulls, char **result)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Oid			owner = owner_of(sg_migrations_table());
-	Oid			userid;
-	int			sec_context;
-	int			rc;
 	uint64		rows;
 
-	GetUserIdAndSecContext(&userid, &sec_context);
 	SPI_connect();
-	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	rc = SPI_execute_with_args(sql, nparams, unconstify(Oid *, types), params,
-							   nulls, false, 0);
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	sg_owner_execute(sql, nparams, types, params, nulls);
 	rows = SPI_processed;
 	if (result != NULL)
 	{
@@ -155,7 +168,6 @@ sg_migration_write(const char *sql, int nparams, const Oid *types,
 
 		*result = value ? MemoryContextStrdup(caller, value) : NULL;
 	}
-	SetUserIdAndSecContext(userid, sec_context);
 	SPI_finish();
 	return rows;
 }

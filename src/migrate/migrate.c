@@ -19,6 +19,7 @@
 
 #include "errcodes.h"
 #include "migrate/migrate.h"
+#include "rows/rows.h"
 #include "safeguard.h"
 
 PG_FUNCTION_INFO_V1(sg_migrate);
@@ -31,6 +32,7 @@ typedef struct Migration
 	char	   *checksum;
 	char	   *description;	/* or NULL */
 	int64		expected;		/* -1: any number of rows */
+	bool		keep_rows;
 	SgMigrationFigures figures;
 } Migration;
 
@@ -55,11 +57,7 @@ get_arguments(FunctionCallInfo fcinfo, Migration *migration)
 						   "expected_rows"));
 	}
 	sg_require_argument(fcinfo, 4, "keep_rows");
-	if (PG_GETARG_BOOL(4))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("keep_rows is not available yet"),
-				errhint("Leave the argument out, and copy the rows that the migration changes into a table of your own."));
+	migration->keep_rows = PG_GETARG_BOOL(4);
 }
 
 /*
@@ -143,6 +141,38 @@ check_rows(const Migration *migration)
 }
 
 /*
+ * The label under which the rows that it changes are kept.
+ */
+static const char *
+row_label(const SgMigrationName *name)
+{
+	return strcmp(name->project, "default") == 0 ? name->version :
+		psprintf("%s/%s", name->project, name->version);
+}
+
+static void
+run(Migration *migration)
+{
+	SgKeepLabel *label = migration->keep_rows ?
+		sg_keep_begin(row_label(&migration->name), true, false) : NULL;
+
+	PG_TRY();
+	{
+		sg_migration_run(&migration->name, migration->sql,
+						 &migration->figures);
+	}
+	PG_CATCH();
+	{
+		if (label != NULL)
+			sg_keep_end(label);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (label != NULL)
+		sg_keep_late(label);
+}
+
+/*
  * Claim, run, finish.  An error undoes all of it, with the transaction or the
  * subtransaction that it ends, and is counted.
  */
@@ -162,7 +192,7 @@ apply(Migration *migration, SgMigrationRow *row)
 	{
 		sg_migration_claim(&migration->name, migration->description,
 						   migration->checksum, row);
-		sg_migration_run(&migration->name, migration->sql, figures);
+		run(migration);
 		check_rows(migration);
 		INSTR_TIME_SET_CURRENT(now);
 		INSTR_TIME_SUBTRACT(now, start);

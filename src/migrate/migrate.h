@@ -84,6 +84,8 @@ extern bool sg_migration_lock(const SgMigrationName *name, bool wait,
 							  bool *waited);
 extern void sg_migration_unlock(const SgMigrationName *name);
 extern bool sg_migration_is_locked(const SgMigrationName *name);
+extern void sg_owner_execute(const char *sql, int nparams, const Oid *types,
+							 Datum *params, const char *nulls);
 extern uint64 sg_migration_write(const char *sql, int nparams,
 								 const Oid *types, Datum *params,
 								 const char *nulls, char **result);

@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "extension.h"
 #include "migrate/migrate.h"
 #include "safeguard.h"
 
@@ -199,7 +200,7 @@ sg_claim_is_live(int pid, TimestampTz backend_start)
 static bool
 look_for_claim(const SgMigrationName *name, SgMigrationRow *row)
 {
-	Relation	rel = table_open(sg_claims_table(), AccessShareLock);
+	Relation	rel = sg_open_own_table(sg_claims_table());
 	SysScanDesc scan = begin_scan(rel, name, CLAIMS_PROJECT, CLAIMS_VERSION);
 	HeapTuple	tuple = systable_getnext(scan);
 	bool		found = HeapTupleIsValid(tuple);
@@ -240,7 +241,7 @@ sg_migration_claim_is_live(PG_FUNCTION_ARGS)
 void
 sg_migration_look(const SgMigrationName *name, SgMigrationRow *row)
 {
-	Relation	rel = table_open(sg_migrations_table(), AccessShareLock);
+	Relation	rel = sg_open_own_table(sg_migrations_table());
 	SysScanDesc scan = begin_scan(rel, name, MIGRATIONS_PROJECT,
 								  MIGRATIONS_VERSION);
 	HeapTuple	tuple = systable_getnext(scan);
@@ -291,7 +292,7 @@ sg_migration_newer(const SgMigrationName *name)
 	if (!IsolationUsesXactSnapshot())
 		return NULL;
 	snapshot = GetTransactionSnapshot();
-	rel = table_open(sg_migrations_table(), AccessShareLock);
+	rel = sg_open_own_table(sg_migrations_table());
 	scan = begin_scan(rel, name, MIGRATIONS_PROJECT, InvalidAttrNumber);
 	while (newer == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{

@@ -24,9 +24,11 @@
 
 #include "compat.h"
 #include "migrate/log.h"
+#include "rows/rows.h"
 
 /*
- * The kind of a table of a user that still exists, or 0.  While a transaction
+ * The kind of a table of a user that still exists, or 0; also 0 for those of
+ * kept rows.  While a transaction
  * is rolled back no catalog can be asked; then one that the relation cache has
  * forgotten counts.
  */
@@ -37,10 +39,19 @@ kind_of(const PgStat_TableStatus *table)
 
 	if (relid < FirstNormalObjectId)
 		return '\0';
+	if (relid == sg_kept_registry_relid)
+		return '\0';
+	if (table->relation != NULL && OidIsValid(sg_kept_namespace) &&
+		RelationGetNamespace(table->relation) == sg_kept_namespace)
+		return '\0';
 	if (table->relation != NULL)
 		return table->relation->rd_droppedSubid != InvalidSubTransactionId ?
 			'\0' : table->relation->rd_rel->relkind;
-	return IsTransactionState() ? get_rel_relkind(relid) : RELKIND_RELATION;
+	if (!IsTransactionState())
+		return RELKIND_RELATION;
+	return OidIsValid(sg_kept_namespace) &&
+		get_rel_namespace(relid) == sg_kept_namespace ?
+		'\0' : get_rel_relkind(relid);
 }
 
 /*

@@ -1,0 +1,213 @@
+
+# Kept rows live and die with their transaction: when the server crashes, when
+# the transaction is prepared, when its session is killed.  pg_dump carries
+# them, and a standby shows them.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('keep');
+$node->init(allows_streaming => 1);
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'safeguard'
+max_prepared_transactions = 5
+log_statement = none
+wal_level = logical
+});
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION safeguard;
+	CREATE TABLE t (id int PRIMARY KEY, v text, big text);
+	ALTER TABLE t ALTER big SET STORAGE EXTERNAL;
+	INSERT INTO t SELECT g, 'v' || g, repeat(md5(g::text), 200) FROM generate_series(1, 1000) g;
+	CREATE TABLE was AS TABLE t;
+});
+
+# Labels with the number of changes, and tables that belong to none.
+my $LABELS = q{SELECT label, rows FROM safeguard.kept_rows ORDER BY label};
+my $STRAY = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'safeguard_rows'::regnamespace
+	AND relkind = 'r' AND NOT EXISTS (SELECT FROM safeguard.kept WHERE kept_table = relname)};
+
+# How many kept rows of a label are as the rows were.
+sub intact
+{
+	my ($at, $label) = @_;
+	my $table = $at->safe_psql('postgres',
+		"SELECT kept_table FROM safeguard.kept_rows WHERE label = '$label'");
+	return $at->safe_psql('postgres',
+		"SELECT count(*) FROM $table k JOIN was w ON (k.id, k.v, k.big) = (w.id, w.v, w.big) WHERE sg_image IN ('o', 'd')");
+}
+
+# A crash after COMMIT loses nothing, one before keeps nothing.
+$node->safe_psql(
+	'postgres', q{
+	BEGIN;
+	SELECT safeguard.keep_rows('committed', 't');
+	UPDATE t SET v = 'x', big = NULL WHERE id <= 500;
+	DELETE FROM t WHERE id > 900;
+	COMMIT;
+});
+my ($in, $out, $err) = ('', '', '');
+my $timer = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
+my $open = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres') ],
+	'<', \$in, '>', \$out, '2>', \$err, $timer);
+$in .= q{BEGIN;
+	SELECT safeguard.keep_rows('open', 't');
+	UPDATE t SET v = 'y' WHERE id <= 500;
+	SELECT 'changed';
+};
+$open->pump until $out =~ /changed/;
+$node->safe_psql('postgres', 'CHECKPOINT');
+$node->stop('immediate');
+eval { $open->finish };
+$node->start;
+is($node->safe_psql('postgres', $LABELS), 'committed|600',
+	'after a crash there is what was committed');
+is($node->safe_psql('postgres', $STRAY), '0', 'and no table besides');
+is(intact($node, 'committed'), '600', 'with the rows as they were');
+
+# A session that is killed.
+($in, $out, $err) = ('', '', '');
+$open = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres') ],
+	'<', \$in, '>', \$out, '2>', \$err, $timer);
+$in .= q{BEGIN;
+	SELECT safeguard.keep_rows('killed', 't');
+	UPDATE t SET v = 'z' WHERE id <= 500;
+	SELECT 'pid', pg_backend_pid();
+};
+$open->pump until $out =~ /pid\|(\d+)/;
+my ($pid) = $out =~ /pid\|(\d+)/;
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 60000)");
+eval { $open->finish };
+is($node->safe_psql('postgres', $LABELS), 'committed|600',
+	'a session that is killed leaves nothing');
+is($node->safe_psql('postgres', $STRAY), '0', 'and no table');
+
+# Prepared transactions: the label is theirs until they end, across a restart.
+for my $end ('COMMIT', 'ROLLBACK')
+{
+	$node->safe_psql(
+		'postgres', qq{
+		BEGIN;
+		SELECT safeguard.keep_rows('prepared $end', 't');
+		UPDATE t SET v = 'prepared' WHERE id BETWEEN 600 AND 609;
+		PREPARE TRANSACTION 'p';
+		UPDATE was SET v = v;
+	});
+	is( $node->safe_psql('postgres', "SELECT count(*) FROM safeguard.kept WHERE label = 'prepared $end'"),
+		'0', "$end: nobody sees what is prepared");
+	my ($rc, $stdout, $stderr) = $node->psql(
+		'postgres', qq{SET lock_timeout = '100ms';
+			BEGIN; SELECT safeguard.keep_rows('prepared $end', 't'); COMMIT;});
+	like($stderr, qr/lock timeout/, "$end: its label is taken");
+	$node->restart;
+	($rc, $stdout, $stderr) = $node->psql(
+		'postgres', qq{SET lock_timeout = '100ms';
+			BEGIN; SELECT safeguard.keep_rows('prepared $end', 't'); COMMIT;});
+	like($stderr, qr/lock timeout/, "$end: also after a restart");
+	$node->safe_psql('postgres', "$end PREPARED 'p'");
+}
+is($node->safe_psql('postgres', $LABELS), "committed|600\nprepared COMMIT|10",
+	'what a prepared transaction has kept is committed or not');
+is($node->safe_psql('postgres', $STRAY), '0', 'and no table besides');
+is(intact($node, 'prepared COMMIT'), '10', 'with the rows as they were');
+
+# A standby shows them, and keeps none.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+is($standby->safe_psql('postgres', $LABELS), "committed|600\nprepared COMMIT|10",
+	'a standby shows kept rows');
+is(intact($standby, 'committed'), '600', 'as they were');
+my ($rc, $stdout, $stderr) = $standby->psql('postgres', q{SELECT safeguard.keep_rows('s', 't')});
+like($stderr, qr/cannot execute safeguard.keep_rows\(\) (during recovery|in a read-only transaction)/,
+	'and keeps none');
+($rc, $stdout, $stderr) = $standby->psql('postgres', q{SELECT safeguard.drop_kept_rows('committed')});
+like($stderr, qr/cannot execute safeguard.drop_kept_rows\(\)/, 'nor drops any');
+$standby->stop;
+
+# What logical replication applies is not kept, since nobody keeps there.
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$subscriber->init;
+$subscriber->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
+$subscriber->start;
+$subscriber->safe_psql('postgres',
+	'CREATE EXTENSION safeguard; CREATE TABLE t (id int PRIMARY KEY, v text, big text)');
+$node->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE t');
+my $connstr = $node->connstr('postgres');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION \$\$$connstr\$\$ PUBLICATION p");
+$subscriber->wait_for_subscription_sync($node, 's') if $subscriber->can('wait_for_subscription_sync');
+$node->safe_psql(
+	'postgres', q{
+	BEGIN;
+	SELECT safeguard.keep_rows('published', 't');
+	UPDATE t SET v = 'published' WHERE id = 700;
+	COMMIT;
+});
+$node->wait_for_catchup('s');
+$subscriber->poll_query_until('postgres', "SELECT v = 'published' FROM t WHERE id = 700");
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM safeguard.kept_rows'),
+	'0', 'a subscriber keeps nothing by itself');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s');
+
+# pg_dump carries them into another cluster, whose OIDs are different.
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE keeper;
+	CREATE TABLE "Of Keeper" (id int PRIMARY KEY, "V" text);
+	INSERT INTO "Of Keeper" VALUES (1, 'one');
+	ALTER TABLE "Of Keeper" OWNER TO keeper;
+	BEGIN;
+	SELECT safeguard.keep_rows('keeper', '"Of Keeper"');
+	UPDATE "Of Keeper" SET "V" = 'two';
+	COMMIT;
+	CREATE TABLE gone AS SELECT 1 AS id;
+	BEGIN;
+	SELECT safeguard.keep_rows('gone', 'gone');
+	DELETE FROM gone;
+	COMMIT;
+	DROP TABLE gone;
+});
+my $file = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dumpall', '-d', $node->connstr('postgres'), '-f', $file ], 'dumped');
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
+$other->start;
+$other->safe_psql('postgres', 'CREATE TABLE takes_an_oid ()');
+$other->command_ok([ 'psql', '-X', '-q', '-d', $other->connstr('postgres'), '-f', $file ], 'restored');
+is( $other->safe_psql('postgres', 'SELECT label, relation, rows FROM safeguard.kept_rows ORDER BY label'),
+	"committed|public.t|600\nkeeper|public.\"Of Keeper\"|1\nprepared COMMIT|public.t|10\npublished|public.t|1",
+	'they are there, less those of a table that is gone');
+is(intact($other, 'committed'), '600', 'as they were');
+is( $other->safe_psql('postgres', q{SELECT relowner::regrole FROM pg_class
+		WHERE oid = (SELECT kept_table::regclass FROM safeguard.kept_rows WHERE label = 'keeper')}),
+	'keeper', 'and the owner is the same');
+is( $other->safe_psql('postgres', q{SELECT relation = '"Of Keeper"'::regclass FROM safeguard.kept WHERE label = 'keeper'}),
+	't', 'the relation was found by its name');
+$other->safe_psql(
+	'postgres', q{
+	BEGIN;
+	SELECT safeguard.keep_rows('new', 't');
+	DELETE FROM t WHERE id = 1;
+	COMMIT;
+});
+is($other->safe_psql('postgres', "SELECT rows FROM safeguard.kept_rows WHERE label = 'new'"),
+	'1', 'new ones have names of their own');
+($rc, $stdout, $stderr) = $other->psql('postgres',
+	q{BEGIN; SELECT safeguard.keep_rows('committed', 't'); COMMIT});
+like($stderr, qr/have been kept under the label "committed" already/,
+	'and the labels are taken');
+$other->stop;
+
+done_testing();
