@@ -137,6 +137,41 @@ $node->command_ok(
 like(slurp_file("$dir/owned.sql"), qr/setval\('safeguard\.migrations_id_seq', 1, true\)/,
 	'with the sequence of migrations');
 
+# The same on a server where every rule is at error: a restore does much that
+# they would reject elsewhere, and loses nothing.
+$node->safe_psql('postgres', q{
+	CREATE TABLE half (system_id int, id int);
+	INSERT INTO half VALUES (9, 9);
+	ALTER TABLE half ADD FOREIGN KEY (system_id, id) REFERENCES point_info NOT VALID;
+	ALTER TABLE half DISABLE TRIGGER ALL});
+$node->command_ok(
+	[ 'pg_dump', '--no-sync', '-Fd', '-j', '2', '-d', $node->connstr('postgres'), '-f', "$dir/folder" ],
+	'pg_dump writes a folder');
+$other->safe_psql('postgres', "ALTER SYSTEM SET safeguard.$_ = error")
+  for split /\n/, $other->safe_psql('custom', 'SELECT rule FROM safeguard.rules');
+$other->safe_psql('postgres', 'ALTER SYSTEM SET safeguard.large_table = 0');
+$other->restart;
+for my $way ([ 'jobs', '-j', '3' ], [ 'one', '--single-transaction' ], [ 'replaced', '-j', '2', '--clean', '--if-exists' ])
+{
+	my ($database, @options) = @$way;
+	my $replaced = $database eq 'replaced';
+	$other->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE " . ($replaced ? 'jobs' : 'template0'));
+	# what drops tables that hold data has to say so
+	$other->command_fails_like(
+		[ 'pg_restore', '--exit-on-error', @options, '-d', $other->connstr($database), "$dir/folder" ],
+		qr/ERROR:  DROP TABLE destroys table/, 'pg_restore --clean is what destructive_ddl is for')
+	  if $replaced;
+	local $ENV{PGOPTIONS} = $replaced ? '-c safeguard.destructive_ddl=record' : '';
+	$other->command_ok(
+		[ 'pg_restore', '--exit-on-error', @options, '-d', $other->connstr($database), "$dir/folder" ],
+		"every rule at error: pg_restore @options");
+	check_restored("every rule at error, @options", $database);
+	is( $other->safe_psql($database, q{SELECT (SELECT count(*) FROM half), (SELECT convalidated FROM pg_constraint WHERE conrelid = 'half'::regclass)}),
+		'1|f', 'with a key that does not hold');
+}
+is($other->safe_psql('jobs', q{SELECT count(*) FROM safeguard.findings WHERE rejected > 0 AND application ~ '^pg_' AND rule <> 'destructive_ddl'}),
+	'0', 'nothing else was rejected');
+
 $node->stop;
 $other->stop;
 
