@@ -116,20 +116,36 @@ sg_make_root()
 	touch "$root/.stamp-$version-3"
 }
 
+# sg_make_package_root SUITE VERSION ROOT: the same with a server as a user has
+# it: no compiler, no headers.  make and diff are for the tests.
+sg_make_package_root()
+{
+	local suite=$1 version=$2 root=$3
+
+	[ ! -e "$root/.stamp-package-$version" ] || return 0
+	sg_make_base "$suite" "$root" || return 1
+	sg_nsroot "$root" sh -ec "
+		apt-get -qq update
+		apt-get -qq -y install postgresql-$version postgresql-client make diffutils
+		apt-get clean
+		rm -rf /var/lib/apt/lists/*" >>"$root.log" 2>&1 || return 1
+	touch "$root/.stamp-package-$version"
+}
+
 # The Debian release that has a server; 15 is this machine's own.
 declare -A SG_SUITE_OF=([15]=bookworm [17]=trixie [18]=sid)
 
 # Where roots, sources and the server with assertions are kept between runs.
 SG_CACHE=${SAFEGUARD_CACHE:-${XDG_CACHE_HOME:-$SG_HOME/.cache}/safeguard}
 
-# sg_need_root MAJOR: makes the root of MAJOR if it is not there, and says so
-# in one line if that is impossible
-sg_need_root()
+# sg_make_kept WHAT FUNCTION SUITE MAJOR ROOT: makes a root if it is not there,
+# and says so in one line if that is impossible
+sg_make_kept()
 {
-	local major=$1 root=$SG_CACHE/${SG_SUITE_OF[$1]} try
+	local what=$1 function=$2 suite=$3 major=$4 root=$5 try
 
 	[ "$(id -u)" -eq 0 ] || {
-		echo "cannot make a root with PostgreSQL $major: needs to be root"
+		echo "cannot make $what: needs to be root"
 		return 1
 	}
 	sg_mirror
@@ -137,19 +153,34 @@ sg_need_root()
 	(
 		flock 9
 		for try in 1 2 3; do
-			if sg_make_root "${SG_SUITE_OF[$major]}" "$major" "$root"; then exit 0; fi
-			echo "attempt $try to make a root with PostgreSQL $major failed"
+			if "$function" "$suite" "$major" "$root"; then exit 0; fi
+			echo "attempt $try to make $what failed"
 			sleep $((try * 5))
 		done
 		tail -n 30 "$root.log" || true
-		echo "cannot make a root with PostgreSQL $major (network? debootstrap?)"
+		echo "cannot make $what (network? debootstrap?)"
 		exit 1
 	) 9>"$root.lock"
 }
 
+# sg_need_root MAJOR: a root in which the suites run on MAJOR
+sg_need_root()
+{
+	sg_make_kept "a root with PostgreSQL $1" sg_make_root "${SG_SUITE_OF[$1]}" "$1" \
+		"$SG_CACHE/${SG_SUITE_OF[$1]}"
+}
+
+# sg_need_package_root MAJOR: SG_PACKAGE_ROOT, one to install packages in
+sg_need_package_root()
+{
+	SG_PACKAGE_ROOT=$SG_CACHE/package-$1
+	sg_make_kept "a root for packages of PostgreSQL $1" sg_make_package_root \
+		"${SG_SUITE_OF[$1]}" "$1" "$SG_PACKAGE_ROOT"
+}
+
 # sg_on_server MAJOR SCRIPT ARGUMENT...: runs a script of this repository on a
 # server of this major version: 15 here, the others in their roots.  The
-# checkout and PostgreSQL's tests are visible there.
+# checkout, PostgreSQL's tests and the server SG_OLD_SERVER are visible there.
 sg_on_server()
 {
 	local major=$1 script=$2
@@ -159,7 +190,7 @@ sg_on_server()
 		PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config "$SG_SOURCE/$script" "$@"
 		return
 	fi
-	NSROOT_BIND="$SG_SOURCE:/mnt${SG_PG_SOURCE:+ $SG_PG_SOURCE:/srv/postgresql}" \
+	NSROOT_BIND="$SG_SOURCE:/mnt${SG_PG_SOURCE:+ $SG_PG_SOURCE:/srv/postgresql}${SG_OLD_SERVER:+ $SG_OLD_SERVER:/srv/old}" \
 		sg_nsroot "$SG_CACHE/${SG_SUITE_OF[$major]}" \
 		env PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
 		${SG_PG_SOURCE:+SG_PG_SOURCE=/srv/postgresql} "/mnt/$script" "$@"
