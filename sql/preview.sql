@@ -204,11 +204,11 @@ SELECT current_setting('search_path') AS search_path, current_setting('work_mem'
        (SELECT count(*) FROM pg_prepared_statements WHERE name = 'p') AS prepared;
 
 -- time
-SELECT statement, sqlstate, error FROM safeguard.preview('SELECT 1; SELECT pg_sleep(60)', timeout => '0.1s');
+SELECT statement, sqlstate, error FROM safeguard.preview('SELECT 1; SELECT pg_sleep(600)', timeout => '2s');
 SELECT statement, sqlstate, error
-  FROM safeguard.preview('DO $$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$; SELECT 1', timeout => '0.1s');
-SET statement_timeout = '100ms';
-SELECT statement, sqlstate, error FROM safeguard.preview('SELECT pg_sleep(60)');
+  FROM safeguard.preview('DO $$ BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END $$; SELECT 1', timeout => '2s');
+SET statement_timeout = '1s';
+SELECT statement, sqlstate, error FROM safeguard.preview('SELECT pg_sleep(600)');
 RESET statement_timeout;
 SELECT sqlstate FROM safeguard.preview('SELECT 1', NULL, '10s');
 SELECT sqlstate FROM safeguard.preview('SELECT 1', '1s', NULL);

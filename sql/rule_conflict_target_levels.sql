@@ -90,15 +90,14 @@ PREPARE p AS INSERT INTO account VALUES (uncaught(1), 'x') ON CONFLICT (email) D
 DEALLOCATE p;
 
 -- L07: a cancellation comes through; the advice does not call the function
-CREATE FUNCTION slow(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+CREATE FUNCTION cancels(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+    PERFORM pg_cancel_backend(pg_backend_pid());
     PERFORM pg_sleep(600);
     RETURN i;
 END $$;
-SET statement_timeout = '50ms';
-INSERT INTO account VALUES (slow(1), 'x') ON CONFLICT (email) DO NOTHING;
-PREPARE p AS INSERT INTO account VALUES (slow(1), 'x') ON CONFLICT (email) DO NOTHING;
-CREATE FUNCTION f_slow() RETURNS void LANGUAGE sql AS 'INSERT INTO account VALUES (slow(1), ''x'') ON CONFLICT (email) DO NOTHING';
-RESET statement_timeout;
+INSERT INTO account VALUES (cancels(1), 'x') ON CONFLICT (email) DO NOTHING;
+PREPARE p AS INSERT INTO account VALUES (cancels(1), 'x') ON CONFLICT (email) DO NOTHING;
+CREATE FUNCTION f_cancels() RETURNS void LANGUAGE sql AS 'INSERT INTO account VALUES (cancels(1), ''x'') ON CONFLICT (email) DO NOTHING';
 DEALLOCATE p;
 
 -- L08: who may not execute the statement gets the server's error alone
