@@ -191,8 +191,9 @@ sg_prepare()
 	sg_copy_postgres
 	sg_own_work
 	sg_build COPT="${SG_COPT:--Werror}" >"$SG_WORK/build.out" 2>&1 || {
-		cat "$SG_WORK/build.out"
 		echo "FAILED build"
+		grep -E 'error:|warning:|Error [0-9]' "$SG_WORK/build.out" | cut -c 1-160 | head -n 12 || true
+		cat "$SG_WORK/build.out"
 		echo "0 passed, 1 failed"
 		exit 1
 	}
@@ -226,11 +227,24 @@ sg_count_tests()
 	SG_FAILED=$(grep -cE '^not ok |^(test +| +)?[a-z0-9_/.-]+ +\.\.\. FAILED' "$1" || true)
 }
 
+# sg_failures OUTPUT [DIFFS...]: what failed, in some 15 short lines.  They come
+# right after the line that says so, since of a long log little may be seen.
+sg_failures()
+{
+	awk -f "$SG_SOURCE/script/failures.awk" "$@" || true
+}
+
+# sg_diffs STAMP: the differences that tests have left since then
+sg_diffs()
+{
+	find "$SG_WORK/src" -name regression.diffs -size +0 -newer "$1" 2>/dev/null || true
+}
+
 # sg_suite NAME COMMAND...: runs a suite of such tests with its output in
 # NAME.out, adds up its tests and prints a line, and what failed.
 sg_suite()
 {
-	local name=$1 rc=0 start=$SECONDS diffs
+	local name=$1 rc=0 start=$SECONDS diffs=()
 	shift
 
 	touch "$SG_WORK/$name.start"
@@ -245,10 +259,10 @@ sg_suite()
 		"$([ "$SG_FAILED" -eq 0 ] && echo ok || echo 'not ok')" \
 		"$name" "$SG_PASSED" "$SG_FAILED" "$((SECONDS - start))"
 	[ "$SG_FAILED" -gt 0 ] || return 0
+	mapfile -t diffs < <(sg_diffs "$SG_WORK/$name.start")
+	sg_failures "$SG_WORK/$name.out" "${diffs[@]}"
 	tail -n 60 "$SG_WORK/$name.out"
-	while IFS= read -r diffs; do
-		head -n 500 "$diffs"
-	done < <(find "$SG_WORK/src" -name regression.diffs -size +0 -newer "$SG_WORK/$name.start")
+	[ "${#diffs[@]}" -eq 0 ] || head -n 500 "${diffs[@]}"
 }
 
 # Command prefix for servers: env VARIABLE=VALUE...
