@@ -2536,3 +2536,207 @@ RETURNS bigint
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_restore_rows';
 COMMENT ON FUNCTION safeguard.restore_rows(text, regclass, bool) IS 'puts rows back that were kept under a label';
+
+-- what \d+ shows beside the columns
+
+COMMENT ON COLUMN safeguard.rules.rule IS 'name, and that of its setting: safeguard.<rule>';
+COMMENT ON COLUMN safeguard.rules.sqlstate IS 'code of its errors and warnings';
+COMMENT ON COLUMN safeguard.rules.level IS 'at which it acts in this session: off, record, warning or error';
+COMMENT ON COLUMN safeguard.rules.default_level IS 'at which it acts where nothing is set';
+COMMENT ON COLUMN safeguard.rules.page IS 'page of the documentation, from the folder doc/';
+COMMENT ON COLUMN safeguard.rules.description IS 'what it finds';
+COMMENT ON COLUMN safeguard.rules.seen IS 'findings in this cluster since the last reset, rejected ones included';
+COMMENT ON COLUMN safeguard.rules.rejected IS 'those of them that were rejected';
+
+COMMENT ON COLUMN safeguard.findings.rule IS 'the rule that has found it';
+COMMENT ON COLUMN safeguard.findings.sqlstate IS 'code of the rule';
+COMMENT ON COLUMN safeguard.findings.level IS 'at which the rule acted';
+COMMENT ON COLUMN safeguard.findings.database IS 'of the session, as last seen';
+COMMENT ON COLUMN safeguard.findings.role IS 'as whom the statement ran, as last seen';
+COMMENT ON COLUMN safeguard.findings.relation IS 'the table that is written to, as last seen; NULL where there is none or it is hidden from you';
+COMMENT ON COLUMN safeguard.findings.queryid IS 'as in pg_stat_statements; NULL where none was computed';
+COMMENT ON COLUMN safeguard.findings.query IS 'the statement without constants, at most 1 kB';
+COMMENT ON COLUMN safeguard.findings.application IS 'application_name of the session that was last seen';
+COMMENT ON COLUMN safeguard.findings.client IS 'address of the client that was last seen';
+COMMENT ON COLUMN safeguard.findings.calls IS 'how often it was found, rejected ones included';
+COMMENT ON COLUMN safeguard.findings.rejected IS 'how often it was rejected';
+COMMENT ON COLUMN safeguard.findings.first_seen IS 'when it was found first';
+COMMENT ON COLUMN safeguard.findings.last_seen IS 'when it was found last';
+COMMENT ON COLUMN safeguard.findings.message IS 'what was said, or would have been';
+COMMENT ON COLUMN safeguard.findings.hint IS 'the corrected statement, or the declaration that allows it';
+
+COMMENT ON COLUMN safeguard.upsert_stats.relation IS 'the table, or the root of its partition tree';
+COMMENT ON COLUMN safeguard.upsert_stats.columns IS 'of the conflict target, in the order of its index; empty without a target';
+COMMENT ON COLUMN safeguard.upsert_stats.statements IS 'executions that ended well';
+COMMENT ON COLUMN safeguard.upsert_stats.proposed IS 'rows that the source delivered';
+COMMENT ON COLUMN safeguard.upsert_stats.inserted IS 'rows inserted';
+COMMENT ON COLUMN safeguard.upsert_stats.replaced IS 'rows updated';
+COMMENT ON COLUMN safeguard.upsert_stats.skipped IS 'all other rows: DO NOTHING, a WHERE that is false, suppressed by a trigger';
+COMMENT ON COLUMN safeguard.upsert_stats.distinct_keys IS 'estimate of the different keys proposed; NULL where keys are not hashed';
+COMMENT ON COLUMN safeguard.upsert_stats.last_seen IS 'when the last such statement ended';
+
+COMMENT ON COLUMN safeguard.table_levels.relation IS 'the table';
+COMMENT ON COLUMN safeguard.table_levels.rule IS 'the rule';
+COMMENT ON COLUMN safeguard.table_levels.level IS 'at which it acts for this table';
+COMMENT ON COLUMN safeguard.table_levels.reason IS 'why, as given to safeguard.set_level';
+COMMENT ON COLUMN safeguard.table_levels.set_by IS 'the role that has set it';
+COMMENT ON COLUMN safeguard.table_levels.set_at IS 'when it was set';
+
+COMMENT ON COLUMN safeguard.column_roles.relation IS 'the table';
+COMMENT ON COLUMN safeguard.column_roles.column_name IS 'the column';
+COMMENT ON COLUMN safeguard.column_roles.role IS 'identity: it alone identifies its rows; scope: every write must restrict it';
+COMMENT ON COLUMN safeguard.column_roles.reason IS 'why, as given to safeguard.set_column';
+COMMENT ON COLUMN safeguard.column_roles.set_by IS 'the role that has declared it';
+COMMENT ON COLUMN safeguard.column_roles.set_at IS 'when it was declared';
+
+COMMENT ON COLUMN safeguard.pool_history.ts IS 'time of the sample';
+COMMENT ON COLUMN safeguard.pool_history.pool_size IS 'max_connections less the reserved slots';
+COMMENT ON COLUMN safeguard.pool_history.available_connections IS 'slots of these that nobody has';
+COMMENT ON COLUMN safeguard.pool_history.active_connections IS 'sessions of clients that run a statement';
+COMMENT ON COLUMN safeguard.pool_history.idle_connections IS 'sessions of clients that wait for their client, outside of a transaction';
+COMMENT ON COLUMN safeguard.pool_history.idle_in_transaction IS 'sessions of clients that wait for their client in an open transaction';
+COMMENT ON COLUMN safeguard.pool_history.waiting IS 'sessions of clients that wait for a lock';
+COMMENT ON COLUMN safeguard.pool_history.total_acquisitions IS 'sessions that have started';
+COMMENT ON COLUMN safeguard.pool_history.acquisition_failures IS 'clients refused for want of a slot, or not through authentication in time';
+COMMENT ON COLUMN safeguard.pool_history.avg_acquisition_ms IS 'average time to start a session';
+COMMENT ON COLUMN safeguard.pool_history.max_acquisition_ms IS 'longest time to start a session';
+COMMENT ON COLUMN safeguard.pool_history.slow_queries IS 'statements that took longer than safeguard.slow_query_ms';
+COMMENT ON COLUMN safeguard.pool_history.utilization IS 'slots taken in per cent of pool_size';
+COMMENT ON COLUMN safeguard.pool_history.timeouts IS 'statements and sessions that a timeout of the server has ended';
+COMMENT ON COLUMN safeguard.pool_history.exhaustion_events IS 'clients refused for want of a slot';
+COMMENT ON COLUMN safeguard.pool_history.error_rate IS 'errors in per cent of all statements';
+
+COMMENT ON COLUMN safeguard.pool_failures.reason IS 'why a client got no session';
+COMMENT ON COLUMN safeguard.pool_failures.count IS 'how many clients';
+COMMENT ON COLUMN safeguard.pool_failures.last_seen IS 'when the last one was refused';
+
+COMMENT ON COLUMN safeguard.acquisition_histogram.le_ms IS 'upper limit in milliseconds';
+COMMENT ON COLUMN safeguard.acquisition_histogram.count IS 'sessions that have started in no more than that';
+
+COMMENT ON COLUMN safeguard.pool_clients.database IS 'of the sessions';
+COMMENT ON COLUMN safeguard.pool_clients.role IS 'of the sessions';
+COMMENT ON COLUMN safeguard.pool_clients.application IS 'application_name of the sessions';
+COMMENT ON COLUMN safeguard.pool_clients.client IS 'address of the client';
+COMMENT ON COLUMN safeguard.pool_clients.total IS 'sessions that there are';
+COMMENT ON COLUMN safeguard.pool_clients.active IS 'those that run a statement';
+COMMENT ON COLUMN safeguard.pool_clients.idle IS 'those that wait for their client, outside of a transaction';
+COMMENT ON COLUMN safeguard.pool_clients.idle_in_transaction IS 'those that wait for their client in an open transaction';
+COMMENT ON COLUMN safeguard.pool_clients.waiting IS 'those that wait for a lock';
+COMMENT ON COLUMN safeguard.pool_clients.acquisitions IS 'sessions that have started since the last reset';
+COMMENT ON COLUMN safeguard.pool_clients.longest_idle_in_transaction IS 'how long one of them has been idle in a transaction';
+COMMENT ON COLUMN safeguard.pool_clients.longest_transaction IS 'age of the oldest open transaction';
+
+COMMENT ON COLUMN safeguard.query_stats.queryid IS 'as in pg_stat_statements; NULL where none was computed';
+COMMENT ON COLUMN safeguard.query_stats.database IS 'NULL if it has been dropped';
+COMMENT ON COLUMN safeguard.query_stats.role IS 'NULL if it has been dropped';
+COMMENT ON COLUMN safeguard.query_stats.query IS 'text of the first one seen, without constants, at most 1 kB';
+COMMENT ON COLUMN safeguard.query_stats.calls IS 'executions, failed ones included';
+COMMENT ON COLUMN safeguard.query_stats.errors IS 'those of them that failed';
+COMMENT ON COLUMN safeguard.query_stats.total_ms IS 'time of all executions, without planning';
+COMMENT ON COLUMN safeguard.query_stats.avg_ms IS 'average time';
+COMMENT ON COLUMN safeguard.query_stats.max_ms IS 'longest time';
+COMMENT ON COLUMN safeguard.query_stats.p95_ms IS '95 per cent of the calls took no longer, about';
+COMMENT ON COLUMN safeguard.query_stats.slow_calls IS 'those that took longer than safeguard.slow_query_ms';
+COMMENT ON COLUMN safeguard.query_stats.rows IS 'rows returned or affected';
+COMMENT ON COLUMN safeguard.query_stats.last_executed_at IS 'when the last one was sent';
+
+COMMENT ON COLUMN safeguard.constraint_violations.database IS 'where the table is';
+COMMENT ON COLUMN safeguard.constraint_violations.relation IS 'the table, as last seen';
+COMMENT ON COLUMN safeguard.constraint_violations.constraint_name IS 'the constraint, or the column of a NOT NULL';
+COMMENT ON COLUMN safeguard.constraint_violations.kind IS 'foreign key, unique, check, not null, exclusion, restrict or other';
+COMMENT ON COLUMN safeguard.constraint_violations.count IS 'how often it was violated, caught violations included';
+COMMENT ON COLUMN safeguard.constraint_violations.last_seen IS 'when it was violated last';
+
+COMMENT ON COLUMN safeguard.watched.database IS 'where the table is';
+COMMENT ON COLUMN safeguard.watched.relation IS 'the table, as last seen';
+COMMENT ON COLUMN safeguard.watched.scope IS 'values of the columns by which it is watched; NULL for all that there is no room for';
+COMMENT ON COLUMN safeguard.watched.inserted IS 'rows inserted';
+COMMENT ON COLUMN safeguard.watched.updated IS 'rows updated';
+COMMENT ON COLUMN safeguard.watched.deleted IS 'rows deleted';
+COMMENT ON COLUMN safeguard.watched.last_changed_at IS 'when the last change was committed';
+COMMENT ON COLUMN safeguard.watched.role IS 'of the last change';
+COMMENT ON COLUMN safeguard.watched.application IS 'application_name of the last change';
+
+COMMENT ON COLUMN safeguard.migrations.id IS 'order of application; NULL as long as it has not been applied';
+COMMENT ON COLUMN safeguard.migrations.project IS 'whose migration it is';
+COMMENT ON COLUMN safeguard.migrations.version IS 'what the caller calls it';
+COMMENT ON COLUMN safeguard.migrations.description IS 'as given, and the reasons of marks';
+COMMENT ON COLUMN safeguard.migrations.checksum IS 'SHA-256 of the text, or what safeguard.migration_begin was given';
+COMMENT ON COLUMN safeguard.migrations.status IS 'running, applied, repaired, reverted or released';
+COMMENT ON COLUMN safeguard.migrations.applied_at IS 'when it was through';
+COMMENT ON COLUMN safeguard.migrations.applied_by IS 'the role that has run it';
+COMMENT ON COLUMN safeguard.migrations.duration_ms IS 'how long it took';
+COMMENT ON COLUMN safeguard.migrations.rows_changed IS 'rows that its statements have affected';
+COMMENT ON COLUMN safeguard.migrations.wal_bytes IS 'WAL that it has written';
+
+COMMENT ON COLUMN safeguard.migration_claims.project IS 'of the migration';
+COMMENT ON COLUMN safeguard.migration_claims.version IS 'of the migration';
+COMMENT ON COLUMN safeguard.migration_claims.pid IS 'backend that has claimed it';
+COMMENT ON COLUMN safeguard.migration_claims.backend_start IS 'start of that backend';
+COMMENT ON COLUMN safeguard.migration_claims.role IS 'that has claimed it';
+COMMENT ON COLUMN safeguard.migration_claims.application IS 'application_name of that session';
+COMMENT ON COLUMN safeguard.migration_claims.since IS 'when it was claimed';
+COMMENT ON COLUMN safeguard.migration_claims.invalid_indexes IS 'indexes that were invalid before';
+
+COMMENT ON COLUMN safeguard.migration_log.database IS 'in which it ran';
+COMMENT ON COLUMN safeguard.migration_log.xid IS 'of its transaction';
+COMMENT ON COLUMN safeguard.migration_log.project IS 'of safeguard and Sqitch';
+COMMENT ON COLUMN safeguard.migration_log.tool IS 'the migration tool';
+COMMENT ON COLUMN safeguard.migration_log.history_table IS 'where the tool records its migrations';
+COMMENT ON COLUMN safeguard.migration_log.version IS 'what the tool calls it; of several in one transaction the last one';
+COMMENT ON COLUMN safeguard.migration_log.started_at IS 'start of its transaction';
+COMMENT ON COLUMN safeguard.migration_log.duration_ms IS 'of its transaction, waits included';
+COMMENT ON COLUMN safeguard.migration_log.ddl_count IS 'DDL commands, those in functions included';
+COMMENT ON COLUMN safeguard.migration_log.rows_inserted IS 'in all tables';
+COMMENT ON COLUMN safeguard.migration_log.rows_updated IS 'in all tables';
+COMMENT ON COLUMN safeguard.migration_log.rows_deleted IS 'in all tables';
+COMMENT ON COLUMN safeguard.migration_log.wal_bytes IS 'WAL of its transaction';
+COMMENT ON COLUMN safeguard.migration_log.lock_wait_ms IS 'waits for locks longer than deadlock_timeout; NULL while log_lock_waits is off';
+COMMENT ON COLUMN safeguard.migration_log.succeeded IS 'false: it was rolled back';
+COMMENT ON COLUMN safeguard.migration_log.error IS 'why it was rolled back';
+
+COMMENT ON COLUMN safeguard.migrations_running.pid IS 'of the session; NULL if that is gone';
+COMMENT ON COLUMN safeguard.migrations_running.tool IS 'the migration tool';
+COMMENT ON COLUMN safeguard.migrations_running.project IS 'of safeguard and Sqitch';
+COMMENT ON COLUMN safeguard.migrations_running.version IS 'what the tool calls it; NULL where only its lock is seen';
+COMMENT ON COLUMN safeguard.migrations_running.role IS 'of the session';
+COMMENT ON COLUMN safeguard.migrations_running.application IS 'application_name of the session';
+COMMENT ON COLUMN safeguard.migrations_running.since IS 'when it began to run, to wait, or to do nothing';
+COMMENT ON COLUMN safeguard.migrations_running.waiting IS 'whether it waits for a lock';
+COMMENT ON COLUMN safeguard.migrations_running.abandoned IS 'whether whoever was at it is gone, or does nothing any more';
+
+COMMENT ON COLUMN safeguard.migration_history.tool IS 'the migration tool';
+COMMENT ON COLUMN safeguard.migration_history.history_table IS 'where the tool records its migrations';
+COMMENT ON COLUMN safeguard.migration_history.version IS 'what the tool calls it';
+COMMENT ON COLUMN safeguard.migration_history.description IS 'as far as the tool records one';
+COMMENT ON COLUMN safeguard.migration_history.applied_at IS 'as recorded, or when its transaction ended';
+COMMENT ON COLUMN safeguard.migration_history.duration_ms IS 'as recorded, or as measured';
+COMMENT ON COLUMN safeguard.migration_history.success IS 'false: failed, or half done; NULL: it is running, or was killed';
+COMMENT ON COLUMN safeguard.migration_history.ddl_count IS 'DDL commands, as measured';
+COMMENT ON COLUMN safeguard.migration_history.rows_inserted IS 'in all tables, as measured';
+COMMENT ON COLUMN safeguard.migration_history.rows_updated IS 'in all tables, as measured';
+COMMENT ON COLUMN safeguard.migration_history.rows_deleted IS 'in all tables, as measured';
+COMMENT ON COLUMN safeguard.migration_history.wal_bytes IS 'WAL of its transaction, as measured';
+COMMENT ON COLUMN safeguard.migration_history.lock_wait_ms IS 'waits for locks longer than deadlock_timeout, as measured';
+
+COMMENT ON COLUMN safeguard.kept.id IS 'number of the table in safeguard_rows';
+COMMENT ON COLUMN safeguard.kept.label IS 'of the transaction that has changed the rows';
+COMMENT ON COLUMN safeguard.kept.relation IS 'the table whose rows they are';
+COMMENT ON COLUMN safeguard.kept.relation_name IS 'its name when the rows were kept';
+COMMENT ON COLUMN safeguard.kept.kept_table IS 'the table in safeguard_rows';
+COMMENT ON COLUMN safeguard.kept.shape IS 'columns of the relation when the rows were kept';
+COMMENT ON COLUMN safeguard.kept.origin IS 'cluster, database and object id that attnums are good for';
+COMMENT ON COLUMN safeguard.kept.attnums IS 'numbers of the columns in the relation';
+COMMENT ON COLUMN safeguard.kept.xid IS 'transaction that has changed the rows';
+COMMENT ON COLUMN safeguard.kept.kept_by IS 'the role that has changed the rows';
+COMMENT ON COLUMN safeguard.kept.kept_at IS 'when they were kept';
+COMMENT ON COLUMN safeguard.kept.restored_at IS 'when they were put back';
+
+COMMENT ON COLUMN safeguard.kept_rows.label IS 'of the transaction that has changed the rows';
+COMMENT ON COLUMN safeguard.kept_rows.relation IS 'the table whose rows they are';
+COMMENT ON COLUMN safeguard.kept_rows.kept_table IS 'where the old rows are';
+COMMENT ON COLUMN safeguard.kept_rows.rows IS 'changes that are kept';
+COMMENT ON COLUMN safeguard.kept_rows.bytes IS 'size of kept_table';
+COMMENT ON COLUMN safeguard.kept_rows.kept_by IS 'the role that has changed the rows';
+COMMENT ON COLUMN safeguard.kept_rows.kept_at IS 'when they were kept';
+COMMENT ON COLUMN safeguard.kept_rows.restored_at IS 'when they were put back';

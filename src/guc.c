@@ -103,6 +103,12 @@ static const struct config_enum_entry level_options[] = {
 	"\"warning\" counts and sends a WARNING, \"error\" counts and rejects " \
 	"the statement."
 
+/* of a rule that is about errors of the server's own */
+#define WARNING_DESCRIPTION \
+	"\"off\" does not look, \"record\" only counts in safeguard.findings, " \
+	"\"warning\" counts and sends a WARNING, \"error\" does the same, since " \
+	"the server itself rejects the statement."
+
 const char *
 sg_level_name(SgLevel level)
 {
@@ -159,7 +165,8 @@ define_rule_levels(void)
 		DefineCustomEnumVariable(name,
 								 psprintf("What to do when %s.",
 										  sg_rules[i].description),
-								 LEVEL_DESCRIPTION,
+								 sg_rules[i].highest == SG_LEVEL_WARNING ?
+								 WARNING_DESCRIPTION : LEVEL_DESCRIPTION,
 								 &sg_rule_level[i],
 								 sg_rules[i].default_level,
 								 level_options,

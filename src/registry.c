@@ -37,7 +37,7 @@ const SgRule sg_rules[SG_NUM_RULES] = {
 		.on_relation = true,
 		.needs_source = true,
 		.page = "rules/composite_key_doubt.md",
-		.description = "the same as composite_key, where the catalogs do not decide whether it is a mistake",
+		.description = "UPDATE, DELETE or MERGE does what composite_key finds, and the catalogs do not tell whether that is a mistake",
 		.detect_dml = NULL,
 	},
 	/* found by the planner itself, see rules/conflict_target.c */
