@@ -38,10 +38,16 @@ show "SELECT safeguard.schema_version(), (SELECT count(*) FROM exploits) AS rows
 expect "the version is known, the rows are there once" " 1              |    2"
 
 heading "4. A migration that fails leaves nothing, and can be tried again"
+echo
+echo "    SELECT safeguard.migrate('2', 'ALTER TABLE exploits ADD score int; SELECT 1 / 0')"
+echo
 start 2 "ALTER TABLE exploits ADD score int; SELECT 1 / 0" | sed 's/^/    /'
 show "SELECT safeguard.schema_version(), (SELECT count(*) FROM pg_attribute
          WHERE attrelid = 'exploits'::regclass AND attname = 'score') AS score"
 expect "it left nothing" " 1              |     0"
+echo
+echo "    SELECT safeguard.migrate('2', 'ALTER TABLE exploits ADD score int')"
+echo
 start 2 "ALTER TABLE exploits ADD score int"
 silent "the retry succeeds"
 expect "at one of them" ": applied"
