@@ -348,6 +348,23 @@ DELETE FROM closure WHERE (ancestor, descendant) IN (SELECT ancestor, descendant
 --   accept by step 1; twin R081
 DELETE FROM edges WHERE (dst, src) IN (SELECT dst, src FROM edges WHERE kind = 'x');
 
+-- A284 (pattern 53): a subtree is moved: between all ancestors and all descendants of a node,
+--   accept by step 4; twin R138
+DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE ancestor = 5)
+   AND ancestor IN (SELECT ancestor FROM closure WHERE descendant = 5 AND ancestor <> descendant);
+
+-- A285 (pattern 53): the same as a join,
+--   accept by step 4; twin R140
+DELETE FROM closure t USING closure up, closure down
+ WHERE t.ancestor = up.ancestor AND t.descendant = down.descendant
+   AND up.descendant = 5 AND down.ancestor = 5 AND up.ancestor <> up.descendant;
+
+-- A286 (pattern 53): the same by EXISTS; twin R139,
+--   accept by step 4
+DELETE FROM closure t
+ WHERE EXISTS (SELECT FROM closure down WHERE down.ancestor = 5 AND down.descendant = t.descendant)
+   AND EXISTS (SELECT FROM closure up WHERE up.descendant = 5 AND up.ancestor = t.ancestor AND up.depth > 0);
+
 -- A082 (pattern 92): the flag pinned on both sides: full key of the other table,
 --   accept by step 8; twin R082
 DELETE FROM client_sessions WHERE offline AND sid IN (SELECT sid FROM sessions WHERE offline AND realm = 'r');

@@ -346,6 +346,20 @@ DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE an
 --   doubt by step 7; twin A081
 DELETE FROM edges WHERE src IN (SELECT src FROM edges WHERE kind = 'x');
 
+-- R138 (pattern 53): ends chosen apart from each other by an attribute,
+--   doubt by step 4; twin A284
+DELETE FROM edges WHERE src IN (SELECT src FROM edges WHERE kind = 'x') AND dst IN (SELECT dst FROM edges WHERE kind = 'x');
+
+-- R139 (pattern 53): the descendants of a node, but ancestors of anything,
+--   doubt by step 4; twin A284
+DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE ancestor = 5)
+   AND ancestor IN (SELECT ancestor FROM closure WHERE depth > 3);
+
+-- R140 (pattern 53): the same with two parents: no ends,
+--   reject by step 4; twin A285
+DELETE FROM user_roles WHERE user_id IN (SELECT user_id FROM user_roles WHERE role_id = 1)
+   AND role_id IN (SELECT role_id FROM user_roles WHERE user_id = 4);
+
 -- R082 (pattern 92): two session tables without foreign keys,
 --   doubt by step 10; twin A082
 DELETE FROM client_sessions WHERE sid IN (SELECT sid FROM sessions WHERE realm = 'r');

@@ -137,6 +137,50 @@ many_valued(SgScene *scene, SgItem *row)
 	return true;
 }
 
+/* Do all columns of the source that are compared with "cols" of T have values? */
+static bool
+fixed_in(SgMatch *named, Bitmapset *cols, SgItem *item)
+{
+	int			att = -1;
+
+	while ((att = bms_next_member(cols, att)) >= 0)
+	{
+		AttrNumber	col = sg_source_column(named, att);
+		SgNode	   *node = col > 0 ?
+			sg_node_known(named->scene, item, col) : NULL;
+
+		if (node == NULL || !sg_has_value(sg_equal_root(node)->pins))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What to say of two sources if the columns compared with them reference one
+ * parent: ends of edges, sides of a closure table.  Where each is fixed to
+ * values in the columns that the other one hands over, the ancestors of a
+ * node and its descendants, they cannot be meant as one row: every pair is
+ * what a subtree is moved by.
+ */
+static SgVerdict
+judge_ends(SgMatch *match, SgMatch *other, AttrNumber att)
+{
+	Oid			relid = match->target->relid;
+	int			m = -1;
+
+	while ((m = bms_next_member(match->matched, m)) >= 0)
+		if (sg_same_parent(match->catalog, relid, m, relid, att))
+			break;
+	if (m < 0)
+		return SG_VERDICT_REJECT;
+	if (fixed_in(other, bms_difference(other->matched, match->matched),
+				 match->source) &&
+		fixed_in(match, bms_difference(match->matched, other->matched),
+				 other->source))
+		return SG_VERDICT_ACCEPT;
+	return SG_VERDICT_DOUBT;
+}
+
 /*
  * Two sources from one relation, each compared with other key columns: the
  * result is every pair of their values, not the rows they were read from.
@@ -174,7 +218,7 @@ sg_split_rows(SgMatch *match)
 							   match->source_cols) &&
 				!sg_source_key_matched(&other))
 			{
-				match->verdict = SG_VERDICT_REJECT;
+				match->verdict = judge_ends(match, &other, att);
 				match->reason = SG_REASON_SPLIT_ROWS;
 				match->about = att;
 				match->sibling.item = item;
