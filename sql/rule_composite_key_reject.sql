@@ -347,11 +347,11 @@ DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE an
 DELETE FROM edges WHERE src IN (SELECT src FROM edges WHERE kind = 'x');
 
 -- R138 (pattern 53): ends chosen apart from each other by an attribute,
---   doubt by step 4; twin A284
+--   reject by step 4; twin A284
 DELETE FROM edges WHERE src IN (SELECT src FROM edges WHERE kind = 'x') AND dst IN (SELECT dst FROM edges WHERE kind = 'x');
 
 -- R139 (pattern 53): the descendants of a node, but ancestors of anything,
---   doubt by step 4; twin A284
+--   reject by step 4; twin A284
 DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE ancestor = 5)
    AND ancestor IN (SELECT ancestor FROM closure WHERE depth > 3);
 

@@ -156,14 +156,14 @@ fixed_in(SgMatch *named, Bitmapset *cols, SgItem *item)
 }
 
 /*
- * What to say of two sources if the columns compared with them reference one
- * parent: ends of edges, sides of a closure table.  Where each is fixed to
- * values in the columns that the other one hands over, the ancestors of a
- * node and its descendants, they cannot be meant as one row: every pair is
- * what a subtree is moved by.
+ * What to say of two sources that split the rows of one relation.  Columns
+ * that reference one parent are ends of edges, sides of a closure table.  Where
+ * each source is fixed to values in the column that the other one hands over,
+ * the ancestors of a node and its descendants, they cannot be meant as one row:
+ * every pair is what a subtree is moved by.
  */
 static SgVerdict
-judge_ends(SgMatch *match, SgMatch *other, AttrNumber att)
+judge_split(SgMatch *match, SgMatch *other, AttrNumber att)
 {
 	Oid			relid = match->target->relid;
 	int			m = -1;
@@ -178,7 +178,7 @@ judge_ends(SgMatch *match, SgMatch *other, AttrNumber att)
 		fixed_in(match, bms_difference(match->matched, other->matched),
 				 other->source))
 		return SG_VERDICT_ACCEPT;
-	return SG_VERDICT_DOUBT;
+	return SG_VERDICT_REJECT;
 }
 
 /*
@@ -218,7 +218,7 @@ sg_split_rows(SgMatch *match)
 							   match->source_cols) &&
 				!sg_source_key_matched(&other))
 			{
-				match->verdict = judge_ends(match, &other, att);
+				match->verdict = judge_split(match, &other, att);
 				match->reason = SG_REASON_SPLIT_ROWS;
 				match->about = att;
 				match->sibling.item = item;
