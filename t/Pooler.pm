@@ -1,5 +1,5 @@
 
-# PgBouncer in transaction mode before a server of the tests.
+# PgBouncer before a server of the tests, in transaction mode unless told otherwise.
 
 package Pooler;
 
@@ -22,6 +22,15 @@ sub is_installed
 	return eval { IPC::Run::run([ 'pgbouncer', '--version' ], '>', \$out, '2>', \$err) };
 }
 
+# Its version as a number: 1.18 is 118.
+sub version
+{
+	local $ENV{PATH} = path();
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'pgbouncer', '--version' ], '>', \$out, '2>', \$err);
+	return $out =~ /(\d+)\.(\d+)/ ? 100 * $1 + $2 : 0;
+}
+
 sub write_file
 {
 	my ($name, $text) = @_;
@@ -32,11 +41,13 @@ sub write_file
 }
 
 # Starts one for the role shop and the database postgres of a node, on a socket
-# of its own: pool_size server connections, and further settings as text.
+# of its own: pool_size server connections, further settings as text, and
+# options of the database.
 # Returns when it listens.  It ends with the object.
 sub start
 {
-	my ($class, $node, $pool_size, $settings) = @_;
+	my ($class, $node, $pool_size, $settings, $options) = @_;
+	$options //= '';
 	my $folder = PostgreSQL::Test::Utils::tempdir_short();
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $self = bless { folder => $folder, port => $port }, $class;
@@ -44,7 +55,7 @@ sub start
 	my ($host, $server_port) = ($node->host, $node->port);
 	my $ini = write_file("$folder/pgbouncer.ini", qq{
 [databases]
-postgres = host=$host port=$server_port
+postgres = host=$host port=$server_port $options
 [pgbouncer]
 listen_addr =
 listen_port = $port

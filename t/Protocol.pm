@@ -39,19 +39,20 @@ sub dial
 	return bless { socket => $socket }, $class;
 }
 
-# the first message
+# the first message, with further parameters in startup => {}
 sub hello
 {
 	my ($self, %o) = @_;
 	my $body = pack 'N (Z*)* x', 196608, user => $o{user},
 	  database => $o{dbname},
-	  application_name => $o{application} // '';
+	  application_name => $o{application} // '',
+	  %{ $o{startup} // {} };
 	syswrite $self->{socket}, pack('N', 4 + length $body) . $body;
 	return $self;
 }
 
 # Protocol->connect(host => socket folder, port =>, user =>, dbname =>,
-# application =>)
+# application =>, startup =>)
 sub connect
 {
 	my ($class, %o) = @_;
@@ -98,7 +99,8 @@ sub answer
 			my %fields = map { /^(.)(.*)$/s ? ($1 => $2) : () } split /\0/, $body;
 			if ($type eq 'E') { $answer{error} = \%fields }
 			else { push @{ $answer{notices} }, \%fields }
-			return \%answer if $fields{V} eq 'FATAL';
+			# PgBouncer says it in S alone
+			return \%answer if ($fields{V} // $fields{S}) eq 'FATAL';
 		}
 		elsif ($type eq 'D')
 		{
