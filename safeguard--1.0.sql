@@ -1104,6 +1104,8 @@ BEGIN ATOMIC
                               WHERE a.attrelid = t.oid AND a.attname = 'id' AND NOT a.attisdropped) id ON true
          WHERE NOT t.part
            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
+           -- with a foreign partition it can have none
+           AND NOT (t.relkind = 'p' AND EXISTS (SELECT FROM pg_foreign_table ft WHERE pg_partition_root(ft.ftrelid) = t.oid))
         UNION ALL
         SELECT CASE WHEN k.null_rows > 0 THEN 'warning' ELSE 'info' END, format('%s on %s', quote_ident(k.relname), k.name),
                'nullable key column',

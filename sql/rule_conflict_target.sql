@@ -241,7 +241,13 @@ CREATE FOREIGN DATA WRAPPER regress_fdw;
 CREATE SERVER regress_server FOREIGN DATA WRAPPER regress_fdw;
 CREATE FOREIGN TABLE abroad (a int) SERVER regress_server;
 INSERT INTO abroad VALUES (1) ON CONFLICT (a) DO NOTHING;
+-- and a partition that is one: no key can be made then
+CREATE TABLE spread (a int) PARTITION BY LIST (a);
+CREATE TABLE spread_here PARTITION OF spread FOR VALUES IN (1);
+CREATE FOREIGN TABLE spread_abroad PARTITION OF spread FOR VALUES IN (2) SERVER regress_server;
+INSERT INTO spread VALUES (1) ON CONFLICT (a) DO NOTHING;
 DROP FOREIGN DATA WRAPPER regress_fdw CASCADE;
+DROP TABLE spread;
 
 -- what has nothing to do with it is as it was
 INSERT INTO account VALUES (1, 'x', 'y') ON CONFLICT (nonsense) DO NOTHING;

@@ -216,6 +216,27 @@ BEGIN;
 DELETE FROM orders WHERE tenant_id = own_tenant();
 ROLLBACK;
 
+-- A12: a row that is named by its place, as postgres_fdw writes what it has read
+BEGIN;
+UPDATE orders SET v = 9 WHERE ctid = '(0,1)';
+PREPARE place(tid) AS DELETE FROM orders WHERE ctid = $1;
+EXECUTE place('(0,1)');
+DEALLOCATE place;
+ROLLBACK;
+-- R12: several places, or one in each of several tables
+UPDATE orders SET v = 9 WHERE ctid IN ('(0,1)', '(0,2)');
+UPDATE orders SET v = 9 WHERE ctid = '(0,1)' OR v = 9;
+UPDATE root SET v = 9 WHERE ctid = '(0,1)';
+
+-- R13: tenants without a key; A13: with one that is declared, as a foreign table's
+CREATE TABLE former (id int, retired bool);
+DELETE FROM orders WHERE tenant_id IN (SELECT id FROM former WHERE retired);
+DELETE FROM orders o USING former f WHERE o.tenant_id = f.id AND f.id > 0;
+SELECT safeguard.set_column('former', 'id', 'identity');
+DELETE FROM orders WHERE tenant_id IN (SELECT id FROM former WHERE retired);
+DELETE FROM orders o USING former f WHERE o.tenant_id = f.id AND f.id > 0;
+SELECT safeguard.clear_column('former', 'id', 'identity');
+
 -- levels, EXPLAIN
 DO $$ BEGIN EXECUTE 'EXPLAIN DELETE FROM orders WHERE id = 1'; END $$;
 SELECT safeguard.set_level('orders', 'scope', 'warning', 'a test');

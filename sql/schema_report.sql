@@ -278,6 +278,8 @@ DROP TABLE hidden;
 CREATE FOREIGN DATA WRAPPER regress_sg_nothing;
 CREATE SERVER regress_sg_nowhere FOREIGN DATA WRAPPER regress_sg_nothing;
 CREATE FOREIGN TABLE remote (patch_id int) SERVER regress_sg_nowhere;
+CREATE TABLE sharded (patch_id int) PARTITION BY LIST (patch_id);
+CREATE FOREIGN TABLE shard PARTITION OF sharded FOR VALUES IN (1) SERVER regress_sg_nowhere;
 CREATE VIEW seen AS SELECT 1 AS seen_id;
 CREATE TABLE member (a int);
 ALTER EXTENSION safeguard ADD TABLE member;
@@ -288,6 +290,7 @@ ALTER EXTENSION safeguard DROP TABLE member;
 SELECT told();
 DROP TABLE member;
 DROP FOREIGN DATA WRAPPER regress_sg_nothing CASCADE;
+DROP TABLE sharded;
 
 -- broken definitions do not end the report
 BEGIN;

@@ -62,6 +62,8 @@ is_given(SgNode *node)
 static bool
 row_is_given(Judgement *j, SgScene *scene, SgItem *item)
 {
+	Bitmapset  *declared;
+	int			att = -1;
 	ListCell   *lc;
 
 	foreach(lc, sg_relation(j->catalog, item->relid)->keys)
@@ -76,6 +78,15 @@ row_is_given(Judgement *j, SgScene *scene, SgItem *item)
 			given = node && is_given(node);
 		}
 		if (given)
+			return true;
+	}
+	/* what somebody has declared to identify a row, as of a foreign table */
+	declared = sg_columns_with_role(item->relid, SG_COLUMN_IDENTITY);
+	while ((att = bms_next_member(declared, att)) >= 0)
+	{
+		SgNode	   *node = sg_node_known(scene, item, att);
+
+		if (node && is_given(node))
 			return true;
 	}
 	return false;
@@ -128,8 +139,9 @@ source_is_scoped(Judgement *j, SgScene *scene, SgNode *node)
 	if (rows_are_given(item) || row_is_given(j, scene, item))
 		return true;
 	return node->att > 0 &&
-		sg_is_unique_set(sg_relation(j->catalog, item->relid),
-						 bms_make_singleton(node->att)) &&
+		(sg_is_unique_set(sg_relation(j->catalog, item->relid),
+						  bms_make_singleton(node->att)) ||
+		 sg_column_declared(j->catalog, item->relid, node->att)) &&
 		row_is_limited(scene, item);
 }
 
@@ -174,6 +186,20 @@ note_source(Judgement *j, SgScene *scene, AttrNumber att)
 	}
 }
 
+/*
+ * Is one row named by its place?  It has been read before, as that of a cursor
+ * has: postgres_fdw writes rows one by one so.
+ */
+static bool
+place_is_given(Judgement *j, SgScene *scene)
+{
+	SgItem	   *target = scene->target;
+
+	return scene->whole_row &&
+		!(target->rte->inh &&
+		  sg_relation(j->catalog, target->relid)->has_children);
+}
+
 static void
 judge_scene(SgScene *scene, void *arg)
 {
@@ -181,6 +207,8 @@ judge_scene(SgScene *scene, void *arg)
 	int			nchoices = scene->nchoices;
 	int			att = -1;
 
+	if (place_is_given(j, scene))
+		return;
 	while ((att = bms_next_member(j->stmt->key_columns, att)) >= 0)
 	{
 		if (j->open != InvalidAttrNumber)

@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "review/preview.h"
 #include "upsert/arbiter.h"
 
 /* What is wrong with one element as the column of a unique index. */
@@ -66,6 +67,9 @@ partition_obstacle(SgArbitration *arb, List **add)
 	Bitmapset  *missing = bms_difference(columns, arb->attnums);
 	int			att = -1;
 
+	if (sg_writes_foreign(arb->relid))
+		return psprintf("Partitioned table \"%s\" has partitions that are foreign tables, so that it can have no unique key.",
+						arb->relation);
 	if (expression)
 		return psprintf("Partitioned table \"%s\" is partitioned by an expression, so that it can have no unique key.",
 						arb->relation);
