@@ -262,6 +262,17 @@ like($err, qr/cannot rehearse a write to table "sharded", which has foreign part
 is($node->safe_psql('postgres', q{SELECT string_agg(rule, ' ') FROM safeguard.check('UPDATE sharded SET v = 5 WHERE id = 1')}),
 	'scope', 'but a review');
 
+# ---------------------------------------------------------------------------
+# Watched shards
+# ---------------------------------------------------------------------------
+
+(undef, undef, $err) = $node->psql('postgres', q{SELECT safeguard.watch('far.orders', 'tenant_id')});
+like($err, qr/foreign table "orders" cannot be watched/, 'a foreign table cannot be watched');
+$node->safe_psql('postgres', q{SELECT safeguard.watch('sharded', 'tenant_id')});
+$node->safe_psql('postgres', q{UPDATE sharded SET v = 6 WHERE id = 1 AND tenant_id IN (2, 100); DELETE FROM sharded WHERE tenant_id = 103});
+is( $node->safe_psql('postgres', q{SELECT string_agg(format('%s %s %s', scope ->> 'tenant_id', updated, deleted), ', ' ORDER BY scope) FROM safeguard.watched}),
+	'2 1 0, 100 1 0, 103 0 5', 'the root of its partitions counts them all');
+
 for ($node, $shard)
 {
 	is($_->safe_psql('postgres', q{SELECT value FROM safeguard.status() WHERE item = 'unjudged'}), '0',
