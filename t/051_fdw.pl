@@ -152,11 +152,15 @@ my $far = q{UPDATE far.point_info SET point_name = 'Grid import' WHERE id IN
 my $far_right = $far =~ s/WHERE id IN/WHERE (system_id, id) IN/r =~ s/SELECT pi.id/SELECT pi.system_id, pi.id/r;
 like(sent($far), $by_place, 'the incident between foreign tables');
 is(told($far), 'UPDATE 8', 'is not seen by itself');
+# nor is it known that a foreign table's column is its key, and a group is chosen by it
+my $group = q{DELETE FROM wanted WHERE tenant_id IN (SELECT id FROM far.systems WHERE vendor_type = 'amber')};
+like(told($group), qr/^ERROR:  SG001: DELETE matches table "wanted" by part of its key/, 'a group by a parent that lies there is in doubt');
 $node->safe_psql('postgres', q{
 	SELECT safeguard.set_column('far.point_info', 'system_id', 'scope');
 	SELECT safeguard.set_column('far.systems', 'id', 'identity')});
 like(told($far), $declared, 'is rejected where the column is declared scope');
 is(told($far_right), 'UPDATE 4', 'and as it was meant it passes, with the declared key of the other table');
+is(told($group), 'DELETE 2', 'and so does the group');
 $node->safe_psql('postgres', q{SELECT safeguard.clear_column('far.point_info', 'system_id', 'scope')});
 
 # ---------------------------------------------------------------------------

@@ -128,6 +128,20 @@ kin_column(SgMatch *match, Oid relid, AttrNumber att)
 	return found;
 }
 
+/* Are columns of a source unique there, by a key or by a declaration? */
+static bool
+unique_in_source(SgMatch *match, Oid relid, Bitmapset *cols)
+{
+	int			att = -1;
+
+	if (sg_is_unique_set(sg_relation(match->catalog, relid), cols))
+		return true;
+	while ((att = bms_next_member(cols, att)) >= 0)
+		if (sg_column_declared(match->catalog, relid, att))
+			return true;
+	return false;
+}
+
 /* A column of equal name and comparable type that is no key by itself. */
 static AttrNumber
 named_column(SgMatch *match, SgItem *source, AttrNumber att)
@@ -142,8 +156,7 @@ named_column(SgMatch *match, SgItem *source, AttrNumber att)
 	found = get_attnum(source->relid, name);
 	if (found <= 0 ||
 		!sg_comparable(match->target->relid, att, source->relid, found) ||
-		sg_is_unique_set(sg_relation(match->catalog, source->relid),
-						 bms_make_singleton(found)))
+		unique_in_source(match, source->relid, bms_make_singleton(found)))
 		return InvalidAttrNumber;
 	return found;
 }
@@ -352,8 +365,7 @@ bool
 sg_source_key_matched(SgMatch *match)
 {
 	return OidIsValid(match->source->relid) &&
-		sg_is_unique_set(sg_relation(match->catalog, match->source->relid),
-						 match->source_cols);
+		unique_in_source(match, match->source->relid, match->source_cols);
 }
 
 /* Does each of the columns belong to a foreign key that lies within them? */
