@@ -106,6 +106,7 @@ sub try_psql
 }
 
 # Every reason has its row before anything has failed.
+wait_for_sessions(1);
 is($monitor->rows('SELECT count(*), sum(count), count(last_seen) FROM safeguard.pool_failures'),
 	'14|0|0', 'every reason is a row, with none counted');
 
@@ -251,10 +252,18 @@ wait_for_sessions(1);
 
 # A client that stops in the middle of authentication, and one that never says
 # a word: that one has no slot yet, and the server drops it in silence.
-$node->append_conf('postgresql.conf', 'authentication_timeout = 1s');
-$node->reload;
-wait_until('the server reloads',
-	sub { $monitor->rows('SHOW authentication_timeout') eq '1s' });
+sub set_authentication_timeout
+{
+	my ($value) = @_;
+	$node->append_conf('postgresql.conf', "authentication_timeout = $value");
+	$node->reload;
+	wait_until('the server reloads',
+		sub { $monitor->rows('SHOW authentication_timeout') eq $value });
+	return;
+}
+
+# long enough for a slow machine to ask for the password
+set_authentication_timeout('5s');
 my $mute = Protocol->dial(%local);
 is_refused(
 	'start-up timeout',
@@ -267,6 +276,7 @@ is_refused(
 	});
 ok(!eval { $mute->_read(1) }, 'a client that says nothing is dropped');
 is(refused('start-up timeout'), 1, 'which nobody can count');
+set_authentication_timeout('2min');
 is( $monitor->rows(
 		q{SELECT acquisition_failures - exhaustion_events, exhaustion_events - f.count
 		  FROM safeguard.pool_stats(), safeguard.pool_failures f WHERE reason = 'server full'}),
@@ -377,11 +387,18 @@ is( $monitor->rows(
 				  FROM safeguard.pool_history) h}),
 	't|t|t',
 	'samples are in order and possible ones');
+# a sample may come in between
 is( $monitor->rows(
-		q{SELECT count(*) FROM safeguard.pool_history(
-			(SELECT max(ts) FROM safeguard.pool_history))}),
-	1,
-	'the last sample alone');
+		q{SELECT count(*) FILTER (WHERE h.ts = last.ts), count(*) FILTER (WHERE h.ts < last.ts)
+		  FROM (SELECT max(ts) AS ts FROM safeguard.pool_history) last, safeguard.pool_history(last.ts) h}),
+	'1|0',
+	'the last sample, and nothing before');
+
+# However long the restart below takes, the ring does not turn meanwhile.
+$node->append_conf('postgresql.conf', 'safeguard.sample_interval = 1h');
+$node->reload;
+wait_until('the server reloads',
+	sub { $monitor->rows('SHOW safeguard.sample_interval') eq '1h' });
 
 # While the server waits for its last session to end, nobody gets in.
 $node->command_ok([ 'pg_ctl', '-D', $node->data_dir, '-m', 'smart', '-W', 'stop' ],

@@ -50,6 +50,15 @@ my $GROUPS = q{SELECT application, total, active, idle, idle_in_transaction, wai
 	FROM safeguard.pool_clients WHERE application IN ('web', 'batch') ORDER BY 1};
 my @web = map { connection(user => 'shop', application => 'web') } 1 .. 4;
 my $batch = connection(user => 'other', application => 'batch');
+
+# A session's slot is free a moment after its client has gone.
+sub wait_for_available
+{
+	my ($n) = @_;
+	return wait_until("$n slots are free", sub { $monitor->rows(
+		q{SELECT available_connections FROM safeguard.pool_stats()}) == $n });
+}
+wait_for_available(14);
 is($monitor->rows($GROUPS), "batch|1|0|1|0|0|1|f|f\nweb|4|0|4|0|0|4|f|f", 'all are idle');
 $web[0]->query('BEGIN');
 $web[0]->query("UPDATE items SET name = 'secret' WHERE id = 1");
@@ -120,8 +129,7 @@ $_->disconnect for $stranger, $batch;
 # the whole group does nothing.
 my $IDLE = q{SELECT application, count(*) FROM safeguard.connection_leaks('1 s')
 	GROUP BY 1 ORDER BY 1};
-wait_until('they are gone', sub { $monitor->rows(
-	q{SELECT available_connections FROM safeguard.pool_stats()}) == 14 });
+wait_for_available(14);
 usleep(1_200_000);
 is($monitor->rows($IDLE), '', 'idle sessions are no leak while there is room');
 my @sleepers = map { connection(user => 'other', application => 'asleep') } 1 .. 6;
@@ -136,9 +144,13 @@ wait_until(
 		$monitor->rows($IDLE) eq "asleep|6\nwatcher|1\nweb|4";
 	});
 pass('sessions of groups that do nothing are leaks, those of a busy one not');
-$busy[0]->rows('SELECT 1');
-$sleepers[0]->rows('SELECT 1');
-unlike($monitor->rows($IDLE), qr/asleep/, 'one that works is enough for its group');
+wait_until(
+	'one that works is enough for its group',
+	sub {
+		$sleepers[0]->rows('SELECT 1');
+		$monitor->rows($IDLE) !~ /asleep/;
+	});
+pass('one that works is enough for its group');
 $_->disconnect for @sleepers, @busy, @web, $watcher;
 
 # Without shared memory there is no memory of session starts, but there are
@@ -163,6 +175,7 @@ for my $i (1 .. 1100)
 	wait_until('slots are free', sub { $monitor->rows(
 		q{SELECT utilization < 50 FROM safeguard.pool_stats()}) eq 't' }) if $i % 8 == 0;
 }
+wait_for_available(19);
 is( $monitor->rows(
 		q{SELECT count(*) <= 1002, sum(acquisitions) = (SELECT total_acquisitions FROM safeguard.pool_stats()),
 			sum(acquisitions) - } . $before . q{ FROM safeguard.pool_clients}),

@@ -190,7 +190,7 @@ fails('SET ROLE regress_sg_one; DELETE FROM t WHERE id = 1', qr/permission denie
 fails('INSERT INTO t VALUES (1, 1)', qr/duplicate key/, 'a violation');
 fails('INSERT INTO c VALUES (1, 5000)', qr/violates foreign key/, 'at the commit of one statement');
 fails(q{BEGIN; INSERT INTO c VALUES (2, 5000); COMMIT}, qr/violates foreign key/, 'at COMMIT');
-fails(q{SET statement_timeout = 50; SELECT pg_sleep(100)}, qr/statement timeout/, 'timeout');
+fails(q{SET statement_timeout = 500; SELECT pg_sleep(100)}, qr/statement timeout/, 'timeout');
 fails('VACUUM nowhere', qr/does not exist/, 'a utility command');
 fails(q{DO $$ BEGIN RAISE EXCEPTION 'no'; END $$}, qr/no/, 'DO');
 

@@ -23,7 +23,8 @@ my $node = incident_node(
 	'metrics',
 	conf => [
 		'max_connections = 12', 'safeguard.sample_interval = 1s',
-		'safeguard.slow_query_ms = 5', 'autovacuum = off'
+		'safeguard.slow_query_ms = 5', 'safeguard.slow_queries_per_hour = 10000',
+		'safeguard.acquisition_warning_ms = 10min', 'autovacuum = off'
 	]);
 
 # something of everything that is counted by name
@@ -339,7 +340,7 @@ is(fired() =~ s/SafeguardSlowAcquisition ?//r,
 my ($alert) = grep { $_->{labels}{alertname} eq 'SafeguardPoolUtilizationCritical' }
   @{ decode_json(get($prometheus_port, '/api/v1/alerts'))->{data}{alerts} };
 is($alert->{labels}{severity}, 'critical', 'it is critical');
-like($alert->{annotations}{description}, qr/^100% of the pool/, 'says how full it is');
+like($alert->{annotations}{description}, qr/^1\d\d% of the pool/, 'says how full it is');
 like($alert->{annotations}{runbook_url}, qr/#safeguardpoolutilizationcritical$/, 'and where to read on');
 
 $_->quit for @sessions;

@@ -21,6 +21,7 @@ superuser_reserved_connections = 3
 autovacuum = off
 safeguard.sample_interval = 1s
 safeguard.critical_for = 3s
+safeguard.acquisition_warning_ms = 10min
 });
 $node->start;
 $node->safe_psql('postgres',
@@ -126,6 +127,16 @@ is(join('|', health('app')), 'healthy||', 'to an ordinary role neither');
 
 # ---- utilization: degraded at once, critical only when it lasts
 
+# A session is counted a moment longer than its client runs.  Who looks opens
+# one, too: there may be one more than $n.
+sub settle
+{
+	my ($n) = @_;
+	$node->poll_query_until('postgres',
+		"SELECT pool_size - available_connections <= $n FROM safeguard.pool_stats()");
+	return;
+}
+
 my @sessions;
 sub open_sessions
 {
@@ -143,11 +154,13 @@ sub close_sessions
 
 configure(q{safeguard.critical_for = '1h'});
 open_sessions(11);
+settle(12);
 healthy('12 of 17 connections are healthy');
 open_sessions(3);
+settle(15);
 ($status, $warnings) = health();
 is($status, 'degraded', '15 of 17 connections are not');
-like($warnings, qr/^utilization is 88\.2 %, over 80 %; see safeguard\.pool_clients/,
+like($warnings, qr/^utilization is (?:88\.2|94\.1) %, over 80 %; see safeguard\.pool_clients/,
 	'and it says where to look');
 open_sessions(2);
 $node->poll_query_until('postgres',
@@ -156,7 +169,7 @@ $node->poll_query_until('postgres',
 is($status, 'degraded', 'more than 90 % for less than critical_for are not critical');
 configure(q{safeguard.critical_for = '3s'});
 ($status, $warnings) = wait_for_status('critical', 'they are when they have lasted');
-like($warnings, qr/^utilization is 100\.0 %, over 90 % for \d+ s; close idle sessions/,
+like($warnings, qr/^utilization is 1\d\d\.\d %, over 90 % for \d+ s; close idle sessions/,
 	'and it says for how long');
 is((health('app'))[0], 'critical', 'to an ordinary role, too');
 
@@ -230,15 +243,25 @@ healthy('statements that a user cancels are no timeouts');
 
 # ---- slow statements
 
-configure(q{safeguard.slow_query_ms = 5}, q{safeguard.slow_queries_per_hour = 2});
-forget();
-$node->safe_psql('postgres', 'SELECT pg_sleep(0.02)') for 1 .. 2;
-healthy('2 slow statements are healthy where 2 are allowed');
-$node->safe_psql('postgres', 'SELECT pg_sleep(0.02)');
-($status, $warnings) = health();
-is($status, 'degraded', '3 are not');
-like($warnings, qr/^statements slower than 5ms in the last hour: [3-9], more than 2; see safeguard\.slow_queries\(\)/,
-	'and it says so');
+# on a slow machine any statement may be a slow one: those that look are left out
+sub slow
+{
+	local $ENV{PGOPTIONS} = '-c safeguard.track_queries=auto';
+	$node->safe_psql('postgres', 'SELECT pg_sleep(0.02)');
+	return;
+}
+{
+	local $ENV{PGOPTIONS} = '-c safeguard.track_queries=off';
+	configure(q{safeguard.slow_query_ms = 5}, q{safeguard.slow_queries_per_hour = 2});
+	forget();
+	slow() for 1 .. 2;
+	healthy('2 slow statements are healthy where 2 are allowed');
+	slow();
+	($status, $warnings) = health();
+	is($status, 'degraded', '3 are not');
+	like($warnings, qr/^statements slower than 5ms in the last hour: 3, more than 2; see safeguard\.slow_queries\(\)/,
+		'and it says so');
+}
 configure(q{safeguard.slow_query_ms = 1000}, q{safeguard.slow_queries_per_hour = 50});
 
 # ---- time to connect
@@ -250,7 +273,7 @@ $node->safe_psql('postgres', 'SELECT 1') for 1 .. 6;
 is($status, 'degraded', 'sessions that take longer to start than they may');
 like($warnings, qr/^setting up a session took [0-9.]+ ms on average in the last 5 minutes, over 0 ms; reuse connections/,
 	'are told of');
-configure(q{safeguard.acquisition_warning_ms = '10s'});
+configure(q{safeguard.acquisition_warning_ms = '10min'});
 healthy('sessions that start in time are healthy');
 
 # ---- leaks

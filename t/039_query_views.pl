@@ -143,7 +143,7 @@ $node->psql(
 	'postgres', q{
 	SET compute_query_id = off;
 	SET safeguard.slow_query_ms = 0;
-	SELECT pg_sleep(0.05);
+	SELECT pg_sleep(2);
 	SELECT count(*) FROM systems WHERE id > 1;
 	SELECT count(*) FROM systems WHERE id > 2;
 	BEGIN; SELECT 1; COMMIT});
