@@ -55,7 +55,8 @@ in_diffs && /^diff / {
 	begin(test ":")
 	next
 }
-in_diffs && /^(\+\+\+|---) / { next }
+# nor what says nothing: file names, empty lines, rules of tables
+in_diffs && (/^(\+\+\+|---) / || /^[-+][-+ ]*$/) { next }
 in_diffs && /^[-+]/ { add($0); next }
 in_diffs { next }
 
@@ -127,7 +128,8 @@ own_follow > 0 && /^#/ { own_after[nown, own_follow--] = $0; next }
 END {
 	if (ninner > 0)
 	{
-		for (i = 1; i <= ninner; i++)
+		# some room for what else has failed
+		for (i = 1; i <= ninner && (nown < 2 || i <= most - 3); i++)
 			say(inner[i])
 		names = ""
 		failures = 0
