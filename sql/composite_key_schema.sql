@@ -161,6 +161,12 @@ CREATE TABLE edges (
 CREATE TABLE closure (
     ancestor int REFERENCES vertices, descendant int REFERENCES vertices, depth int,
     PRIMARY KEY (ancestor, descendant));
+CREATE TABLE forest (tree int, id int, PRIMARY KEY (tree, id));
+CREATE TABLE forest_paths (
+    tree int, ancestor int, descendant int, depth int,
+    PRIMARY KEY (tree, ancestor, descendant),
+    FOREIGN KEY (tree, ancestor) REFERENCES forest,
+    FOREIGN KEY (tree, descendant) REFERENCES forest);
 CREATE TABLE carts (id int PRIMARY KEY);
 CREATE TABLE products (id int PRIMARY KEY, discontinued boolean);
 CREATE TABLE cart_items (

@@ -365,6 +365,11 @@ DELETE FROM closure t
  WHERE EXISTS (SELECT FROM closure down WHERE down.ancestor = 5 AND down.descendant = t.descendant)
    AND EXISTS (SELECT FROM closure up WHERE up.descendant = 5 AND up.ancestor = t.ancestor AND up.depth > 0);
 
+-- A287 (pattern 53): the same of one tree among others; twin R141,
+--   accept by step 4
+DELETE FROM forest_paths WHERE (tree, descendant) IN (SELECT tree, descendant FROM forest_paths WHERE tree = 1 AND ancestor = 5)
+   AND (tree, ancestor) IN (SELECT tree, ancestor FROM forest_paths WHERE tree = 1 AND descendant = 5 AND depth > 0);
+
 -- A082 (pattern 92): the flag pinned on both sides: full key of the other table,
 --   accept by step 8; twin R082
 DELETE FROM client_sessions WHERE offline AND sid IN (SELECT sid FROM sessions WHERE offline AND realm = 'r');

@@ -360,6 +360,11 @@ DELETE FROM closure WHERE descendant IN (SELECT descendant FROM closure WHERE an
 DELETE FROM user_roles WHERE user_id IN (SELECT user_id FROM user_roles WHERE role_id = 1)
    AND role_id IN (SELECT role_id FROM user_roles WHERE user_id = 4);
 
+-- R141 (pattern 53): a subtree of one tree taken for that of all,
+--   reject by step 5; twin A287
+DELETE FROM forest_paths WHERE descendant IN (SELECT descendant FROM forest_paths WHERE tree = 1 AND ancestor = 5)
+   AND ancestor IN (SELECT ancestor FROM forest_paths WHERE tree = 1 AND descendant = 5 AND depth > 0);
+
 -- R082 (pattern 92): two session tables without foreign keys,
 --   doubt by step 10; twin A082
 DELETE FROM client_sessions WHERE sid IN (SELECT sid FROM sessions WHERE realm = 'r');

@@ -137,28 +137,21 @@ many_valued(SgScene *scene, SgItem *row)
 	return true;
 }
 
-/* Do all columns of the source that are compared with "cols" of T have values? */
+/* Has the source column that T.att is compared with a value in "item"? */
 static bool
-fixed_in(SgMatch *named, Bitmapset *cols, SgItem *item)
+fixed_in(SgItem *item, SgMatch *named, AttrNumber att)
 {
-	int			att = -1;
+	AttrNumber	col = sg_source_column(named, att);
+	SgNode	   *node = col > 0 ?
+		sg_node_known(named->scene, item, col) : NULL;
 
-	while ((att = bms_next_member(cols, att)) >= 0)
-	{
-		AttrNumber	col = sg_source_column(named, att);
-		SgNode	   *node = col > 0 ?
-			sg_node_known(named->scene, item, col) : NULL;
-
-		if (node == NULL || !sg_has_value(sg_equal_root(node)->pins))
-			return false;
-	}
-	return true;
+	return node && sg_has_value(sg_equal_root(node)->pins);
 }
 
 /*
  * What to say of two sources that split the rows of one relation.  Columns
  * that reference one parent are ends of edges, sides of a closure table.  Where
- * each source is fixed to values in the column that the other one hands over,
+ * each source is fixed to a value in the column that the other one hands over,
  * the ancestors of a node and its descendants, they cannot be meant as one row:
  * every pair is what a subtree is moved by.
  */
@@ -166,18 +159,14 @@ static SgVerdict
 judge_split(SgMatch *match, SgMatch *other, AttrNumber att)
 {
 	Oid			relid = match->target->relid;
+	Bitmapset  *mine = bms_difference(match->all_matched, other->all_matched);
 	int			m = -1;
 
-	while ((m = bms_next_member(match->matched, m)) >= 0)
-		if (sg_same_parent(match->catalog, relid, m, relid, att))
-			break;
-	if (m < 0)
-		return SG_VERDICT_REJECT;
-	if (fixed_in(other, bms_difference(other->matched, match->matched),
-				 match->source) &&
-		fixed_in(match, bms_difference(match->matched, other->matched),
-				 other->source))
-		return SG_VERDICT_ACCEPT;
+	while ((m = bms_next_member(mine, m)) >= 0)
+		if (sg_same_parent(match->catalog, relid, m, relid, att) &&
+			fixed_in(match->source, other, att) &&
+			fixed_in(other->source, match, m))
+			return SG_VERDICT_ACCEPT;
 	return SG_VERDICT_REJECT;
 }
 
