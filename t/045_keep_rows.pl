@@ -160,6 +160,39 @@ is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM safeguard.kept_rows'
 	'0', 'a subscriber keeps nothing by itself');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s');
 
+# A subscriber to all tables does not have those of kept rows.  What it keeps
+# itself has nothing to do with them.
+for my $side ($node, $subscriber)
+{
+	$side->safe_psql('postgres', 'CREATE DATABASE everything');
+	$side->safe_psql('everything', 'CREATE EXTENSION safeguard; CREATE TABLE t (id int PRIMARY KEY, v text)');
+}
+$node->safe_psql('everything', q{CREATE PUBLICATION everything FOR ALL TABLES;
+	INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i});
+$connstr = $node->connstr('everything');
+$subscriber->safe_psql('everything',
+	"CREATE SUBSCRIPTION everything CONNECTION \$\$$connstr\$\$ PUBLICATION everything");
+$subscriber->poll_query_until('everything',
+	q{SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')});
+for my $side ($subscriber, $node)
+{
+	$side->safe_psql(
+		'everything', q{
+		BEGIN;
+		SELECT safeguard.keep_rows('here', 't');
+		UPDATE t SET v = repeat(md5(id::text), 1000) WHERE id < 4;
+		DELETE FROM t WHERE id = 9;
+		COMMIT;
+		SELECT safeguard.restore_rows('here')});
+}
+$node->safe_psql('everything', q{UPDATE t SET v = 'new' WHERE id = 5});
+$node->wait_for_catchup('everything');
+is( $subscriber->safe_psql('everything', q{SELECT string_agg(id || v, ' ' ORDER BY id) FROM t}),
+	'1old 2old 3old 4old 5new 6old 7old 8old 9old', 'kept rows are not published, restored ones are');
+is( $subscriber->safe_psql('everything', q{SELECT string_agg(label || ' ' || rows, ', ' ORDER BY label) FROM safeguard.kept_rows}),
+	'here 4, here@restored-1 4', 'and a subscriber has its own');
+$subscriber->safe_psql('everything', 'DROP SUBSCRIPTION everything');
+
 # pg_dump carries them into another cluster, whose OIDs are different.
 $node->safe_psql(
 	'postgres', q{

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/heap.h"
@@ -24,14 +25,19 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "catalog/toasting.h"
+#include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "compat.h"
+#include "compat_write.h"
 #include "migrate/migrate.h"
 #include "rows/rows.h"
 #include "safeguard.h"
@@ -139,20 +145,18 @@ sg_kept_origin(Oid relid)
 }
 
 /* The numbers that the kept columns have in the relation, as an array. */
-static char *
+static Datum
 attnums_of(Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	StringInfoData buf;
+	Datum	   *attnums = palloc(desc->natts * sizeof(Datum));
+	int			n = 0;
 
-	initStringInfo(&buf);
 	for (int i = 0; i < desc->natts; i++)
-	{
 		if (is_kept_column(TupleDescAttr(desc, i)))
-			appendStringInfo(&buf, "%c%d", buf.len == 0 ? '{' : ',', i + 1);
-	}
-	appendStringInfoString(&buf, buf.len == 0 ? "{}" : "}");
-	return buf.data;
+			attnums[n++] = Int16GetDatum(i + 1);
+	return PointerGetDatum(construct_array(attnums, n, INT2OID, sizeof(int16),
+										   true, TYPALIGN_SHORT));
 }
 
 static TupleDesc
@@ -188,41 +192,89 @@ kept_columns(Relation rel)
 	return desc;
 }
 
+/* columns of safeguard.kept */
+enum
+{
+	KEPT_ID,
+	KEPT_LABEL,
+	KEPT_RELATION,
+	KEPT_RELATION_NAME,
+	KEPT_TABLE,
+	KEPT_SHAPE,
+	KEPT_ORIGIN,
+	KEPT_ATTNUMS,
+	KEPT_XID,
+	KEPT_BY,
+	KEPT_AT,
+	KEPT_RESTORED_AT,
+	KEPT_COLUMNS
+};
+
 /*
- * Note it in safeguard.kept.  Returns the number that it has there.
+ * Write a row of safeguard.kept.  A subscriber to all tables does not get it,
+ * as it does not get the kept rows, and may give the same number to its own.
+ */
+static void
+write_unpublished(Relation registry, TupleTableSlot *slot)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *rri = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(rri, registry, 0, NULL, 0);
+	ExecOpenIndices(rri, false);
+	table_tuple_insert(registry, slot, GetCurrentCommandId(true),
+					   TABLE_INSERT_NO_LOGICAL, NULL);
+	list_free(sg_insert_index_entries(rri, slot, estate, false));
+	ExecCloseIndices(rri);
+	FreeExecutorState(estate);
+}
+
+/*
+ * Note it in safeguard.kept.  Returns the name of the table.
  */
 static char *
-note_table(SgKeepLabel *label, Relation rel, const char *shape)
+note_table(SgKeepLabel *label, Relation rel)
 {
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		params[8];
+	Relation	registry = table_open(sg_kept_registry(), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(registry, NULL);
+	Datum	   *values = slot->tts_values;
 	char	   *id;
+	NameData	name;
+	NameData	role;
 
-	params[0] = CStringGetTextDatum(label->label);
-	params[1] = ObjectIdGetDatum(RelationGetRelid(rel));
-	params[2] = CStringGetTextDatum(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-															   RelationGetRelationName(rel)));
-	params[3] = CStringGetTextDatum(shape);
-	params[4] = CStringGetTextDatum(psprintf(UINT64_FORMAT,
-											 U64FromFullTransactionId(GetTopFullTransactionId())));
-	params[5] = CStringGetTextDatum(GetUserNameFromId(label->roleid, false));
-	params[6] = CStringGetTextDatum(sg_kept_origin(RelationGetRelid(rel)));
-	params[7] = CStringGetTextDatum(attnums_of(rel));
-	(void) sg_migration_write("INSERT INTO safeguard.kept "
-							  "(label, relation, relation_name, shape, xid, kept_by, origin, attnums) "
-							  "VALUES ($1, $2, $3, $4, $5::pg_catalog.xid8, $6::pg_catalog.name, "
-							  "$7, $8::pg_catalog.int2[]) "
-							  "RETURNING id", 8, types, params, NULL, &id);
-	return id;
+	Assert(slot->tts_tupleDescriptor->natts == KEPT_COLUMNS);
+	(void) sg_migration_write("SELECT pg_catalog.nextval('safeguard.kept_id_seq')",
+							  0, NULL, NULL, NULL, &id);
+	snprintf(NameStr(name), NAMEDATALEN, "k%s", id);
+	namestrcpy(&role, GetUserNameFromId(label->roleid, false));
+	memset(slot->tts_isnull, false, KEPT_COLUMNS * sizeof(bool));
+	values[KEPT_ID] = Int64GetDatum(strtoll(id, NULL, 10));
+	values[KEPT_LABEL] = CStringGetTextDatum(label->label);
+	values[KEPT_RELATION] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[KEPT_RELATION_NAME] = CStringGetTextDatum(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+																				RelationGetRelationName(rel)));
+	values[KEPT_TABLE] = NameGetDatum(&name);
+	values[KEPT_SHAPE] = CStringGetTextDatum(shape_of(rel));
+	values[KEPT_ORIGIN] = CStringGetTextDatum(sg_kept_origin(RelationGetRelid(rel)));
+	values[KEPT_ATTNUMS] = attnums_of(rel);
+	values[KEPT_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[KEPT_BY] = NameGetDatum(&role);
+	values[KEPT_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	slot->tts_isnull[KEPT_RESTORED_AT] = true;
+	ExecStoreVirtualTuple(slot);
+	write_unpublished(registry, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(registry, NoLock);
+	return pstrdup(NameStr(name));
 }
 
 static Oid
 create_table(SgKeepLabel *label, Relation rel)
 {
-	char	   *id = note_table(label, rel, shape_of(rel));
+	char	   *name = note_table(label, rel);
 	Oid			relid;
 
-	relid = heap_create_with_catalog(psprintf("k%s", id),
+	relid = heap_create_with_catalog(name,
 									 get_namespace_oid(SG_KEPT_SCHEMA, false),
 									 InvalidOid, InvalidOid, InvalidOid,
 									 InvalidOid, rel->rd_rel->relowner,

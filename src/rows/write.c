@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/executor.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -86,6 +87,21 @@ sg_keep_writer_open(SgKeepLabel *label, Relation rel)
 	return writer;
 }
 
+/*
+ * Nobody who subscribes to all tables has this one, and would get no further:
+ * logical decoding is told nothing of its rows.  The server does not do that
+ * for many rows at once.
+ */
+static void
+insert_unpublished(SgKeepWriter *writer)
+{
+	CommandId	cid = GetCurrentCommandId(true);
+
+	for (int i = 0; i < writer->nslots; i++)
+		table_tuple_insert(writer->kept, writer->slots[i], cid,
+						   TABLE_INSERT_NO_LOGICAL, writer->bistate);
+}
+
 static void
 writer_flush(SgKeepWriter *writer)
 {
@@ -94,8 +110,11 @@ writer_flush(SgKeepWriter *writer)
 	if (writer->nslots == 0)
 		return;
 	caller = MemoryContextSwitchTo(writer->work);
-	table_multi_insert(writer->kept, writer->slots, writer->nslots,
-					   GetCurrentCommandId(true), 0, writer->bistate);
+	if (XLogLogicalInfoActive())
+		insert_unpublished(writer);
+	else
+		table_multi_insert(writer->kept, writer->slots, writer->nslots,
+						   GetCurrentCommandId(true), 0, writer->bistate);
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < writer->nslots; i++)
 		ExecClearTuple(writer->slots[i]);
