@@ -41,6 +41,7 @@ void
 sg_keep_forget(void)
 {
 	frame = NULL;
+	sg_keep_moves_forget();
 }
 
 /* ---------------- targets ---------------- */
@@ -185,7 +186,25 @@ find_markers(SgKeepMarkers *markers, EState *estate, Oid relid)
 }
 
 /*
- * "outer" is the statement whose triggers fire.
+ * Rows of partitions are gathered for the table that the statement names, but
+ * looked at where they are.  One that an UPDATE moves is deleted there.
+ */
+static void
+look_at_rows(ModifyTableState *node, EState *estate, bool inserts,
+			 SgKeepMarkers markers)
+{
+	if (!sg_keep_can_mark(node))
+		return;
+	if (node->operation == CMD_UPDATE)
+		markers.deleted = markers.updated;
+	for (int i = 0; i < node->mt_nrels; i++)
+		sg_keep_trigger_add(&node->resultRelInfo[i], estate, inserts, NULL,
+							&markers);
+}
+
+/*
+ * "outer" is the statement whose triggers fire, and in whose list of result
+ * relations they are looked up.
  */
 static void
 gather(ModifyTableState *node, EState *estate, EState *outer, bool inserts)
@@ -197,8 +216,13 @@ gather(ModifyTableState *node, EState *estate, EState *outer, bool inserts)
 	if (!has_rows(rri->ri_RelationDesc))
 		return;
 	find_markers(&markers, outer, relid);
-	sg_keep_trigger_add(rri, estate, inserts,
-						sg_keep_can_mark(node) ? &markers : NULL);
+	sg_keep_trigger_add(ExecGetTriggerResultRel(outer, relid, NULL), outer,
+						inserts, &markers, NULL);
+	sg_keep_trigger_add(rri, estate, inserts, NULL, NULL);
+	look_at_rows(node, estate, inserts, markers);
+	if (node->operation == CMD_UPDATE &&
+		rri->ri_RelationDesc->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		sg_keep_moves(estate->es_output_cid);
 	if (node->operation != CMD_INSERT || inserts)
 		node->mt_transition_capture =
 			MakeTransitionCaptureState(rri->ri_TrigDesc, relid, node->operation);
@@ -218,16 +242,12 @@ gather_action(ModifyTableState *node, EState *estate, bool inserts)
 	Oid			relid = RelationGetRelid(node->rootResultRelInfo->ri_RelationDesc);
 	MemoryContext caller = MemoryContextSwitchTo(outer->es_query_cxt);
 	SgKeepPart *part = palloc0(sizeof(SgKeepPart));
-	SgKeepMarkers markers;
 
 	part->relid = relid;
 	part->command = node->operation;
 	part->cid = estate->es_output_cid;
 	part->estate = estate;
 	frame->parts = lappend(frame->parts, part);
-	find_markers(&markers, outer, relid);
-	sg_keep_trigger_add(ExecGetTriggerResultRel(outer, relid, NULL), outer,
-						inserts, sg_keep_can_mark(node) ? &markers : NULL);
 	MemoryContextSwitchTo(caller);
 	gather(node, estate, outer, inserts);
 }

@@ -49,19 +49,60 @@ sg_keep_marks_make(MemoryContext context)
 	return marks;
 }
 
+static bool
+is_heap(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID;
+}
+
 /*
- * Can the rows of a table be marked?  One that has moved to a partition looks
- * there like one that was inserted.
+ * Can the rows that the node changes be marked?  DO UPDATE comes to partitions
+ * that are not known when the statement starts.
  */
 bool
 sg_keep_can_mark(const ModifyTableState *node)
 {
-	Relation	rel = node->rootResultRelInfo->ri_RelationDesc;
+	Relation	root = node->rootResultRelInfo->ri_RelationDesc;
 
-	return node->mt_nrels == 1 && node->rootResultRelInfo == node->resultRelInfo &&
-		rel->rd_rel->relkind == RELKIND_RELATION &&
-		rel->rd_rel->relam == HEAP_TABLE_AM_OID && !rel->rd_rel->relispartition;
+	if (node->rootResultRelInfo == node->resultRelInfo)
+		return node->mt_nrels == 1 && is_heap(root);
+	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return false;
+	for (int i = 0; i < node->mt_nrels; i++)
+		if (!is_heap(node->resultRelInfo[i].ri_RelationDesc))
+			return false;
+	return true;
 }
+
+/* ---------------- rows that move ---------------- */
+
+/* The commands that may have moved rows from one partition to another. */
+static SgKeepMarks *moves = NULL;
+
+static void mark(SgKeepMarks *marks, int64 row);
+static bool is_marked(const SgKeepMarks *marks, int64 row);
+
+/*
+ * A row that has moved to a partition looks there like one that was inserted:
+ * what tells them apart is the command that has put it there.
+ */
+void
+sg_keep_moves(CommandId command)
+{
+	if (moves == NULL)
+		moves = sg_keep_marks_make(TopTransactionContext);
+	mark(moves, command);
+}
+
+/* The transaction has ended, and its memory. */
+void
+sg_keep_moves_forget(void)
+{
+	moves = NULL;
+}
+
+/* ---------------- rows of a statement ---------------- */
 
 /*
  * Has this transaction inserted the row, since the last label was begun?  One
@@ -71,6 +112,7 @@ static bool
 was_inserted(TupleTableSlot *slot)
 {
 	HeapTupleHeader header;
+	CommandId	command;
 
 	if (TupIsNull(slot) || !TTS_IS_BUFFERTUPLE(slot) ||
 		((BufferHeapTupleTableSlot *) slot)->base.tuple == NULL)
@@ -80,9 +122,12 @@ was_inserted(TupleTableSlot *slot)
 		HeapTupleHeaderXminCommitted(header) ||
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header)))
 		return false;
+	command = HeapTupleHeaderGetCmin(header);
+	if (moves != NULL && is_marked(moves, command))
+		return false;
 	for (const SgKeepLabel *label = sg_keep_labels; label != NULL;
 		 label = label->next)
-		if (HeapTupleHeaderGetCmin(header) < label->since)
+		if (command < label->since)
 			return false;
 	return true;
 }
@@ -105,6 +150,13 @@ mark(SgKeepMarks *marks, int64 row)
 	}
 	marks->bits[byte] |= 1 << (row % BITS_PER_BYTE);
 	marks->marked++;
+}
+
+static bool
+is_marked(const SgKeepMarks *marks, int64 row)
+{
+	return row / BITS_PER_BYTE < marks->size &&
+		(marks->bits[row / BITS_PER_BYTE] & (1 << (row % BITS_PER_BYTE))) != 0;
 }
 
 /* The WHEN condition. */
@@ -154,8 +206,7 @@ fit(const SgKeepMarks *marks, int64 rows)
 bool
 sg_keep_marked(const SgKeepMarks *marks, int64 rows, int64 row)
 {
-	return fit(marks, rows) && row / BITS_PER_BYTE < marks->size &&
-		(marks->bits[row / BITS_PER_BYTE] & (1 << (row % BITS_PER_BYTE))) != 0;
+	return fit(marks, rows) && is_marked(marks, row);
 }
 
 bool

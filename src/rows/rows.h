@@ -129,6 +129,8 @@ typedef struct SgKeepMarkers
 
 extern SgKeepMarks *sg_keep_marks_make(MemoryContext context);
 extern bool sg_keep_can_mark(const ModifyTableState *node);
+extern void sg_keep_moves(CommandId command);
+extern void sg_keep_moves_forget(void);
 extern ExprState *sg_keep_marks_condition(SgKeepMarks *marks);
 extern SgKeepMarks *sg_keep_marks_of(const ExprState *state);
 extern bool sg_keep_marked(const SgKeepMarks *marks, int64 rows, int64 row);
@@ -152,7 +154,8 @@ extern void sg_keep_forget(void);
 
 extern Oid	sg_keep_function(void);
 extern void sg_keep_trigger_add(ResultRelInfo *rri, EState *estate,
-								bool inserts, const SgKeepMarkers *markers);
+								bool inserts, const SgKeepMarkers *held,
+								const SgKeepMarkers *looked);
 extern bool sg_keep_has_triggers(const ResultRelInfo *rri);
 extern SgKeepMarks *sg_keep_trigger_marks(const ResultRelInfo *rri,
 										  CmdType command);

@@ -41,8 +41,11 @@ PG_FUNCTION_INFO_V1(sg_keep_images);
 #define TRIGGER_UPDATE	1
 #define TRIGGER_DELETE	2
 #define TRIGGER_INSERT	3
-#define TRIGGER_UPDATED_ROW	4	/* these never fire: marks.c */
-#define TRIGGER_DELETED_ROW	5
+#define TRIGGER_UPDATED_MARKS	4	/* these never fire: marks.c */
+#define TRIGGER_DELETED_MARKS	5
+#define TRIGGER_UPDATED_ROW	6
+#define TRIGGER_DELETED_ROW	7
+#define TRIGGERS			7
 
 /* the function, as of the last look */
 static Oid	function = InvalidOid;
@@ -88,7 +91,7 @@ fill_trigger(Trigger *trigger, Oid tgoid, int16 event)
 		trigger->tgnewtable = "new_rows";
 }
 
-/* One that looks at each row. */
+/* One that looks at each row; without an event it only has the marks. */
 static void
 fill_row_trigger(Trigger *trigger, Oid tgoid, int16 event)
 {
@@ -99,62 +102,111 @@ fill_row_trigger(Trigger *trigger, Oid tgoid, int16 event)
 	trigger->tgqual = "";		/* there is one: sg_keep_marks_condition() */
 }
 
-/* With those of them that mark rows. */
-static void
-add_conditions(ResultRelInfo *rri, const SgKeepMarkers *markers)
+/*
+ * Add the triggers that a result relation does not have yet.  Returns how many
+ * there are.
+ */
+static int
+add_triggers(TriggerDesc *desc, int n, bool inserts, bool holds, bool looks)
 {
+	Trigger    *triggers = desc->triggers;
+
+	if (!has_trigger(desc, TRIGGER_UPDATE))
+	{
+		fill_trigger(&triggers[n++], TRIGGER_UPDATE, TRIGGER_TYPE_UPDATE);
+		fill_trigger(&triggers[n++], TRIGGER_DELETE, TRIGGER_TYPE_DELETE);
+	}
+	if (inserts && !has_trigger(desc, TRIGGER_INSERT))
+		fill_trigger(&triggers[n++], TRIGGER_INSERT, TRIGGER_TYPE_INSERT);
+	if (holds)
+	{
+		fill_row_trigger(&triggers[n++], TRIGGER_UPDATED_MARKS, 0);
+		fill_row_trigger(&triggers[n++], TRIGGER_DELETED_MARKS, 0);
+	}
+	if (looks)
+	{
+		fill_row_trigger(&triggers[n++], TRIGGER_UPDATED_ROW,
+						 TRIGGER_TYPE_UPDATE);
+		fill_row_trigger(&triggers[n++], TRIGGER_DELETED_ROW,
+						 TRIGGER_TYPE_DELETE);
+		desc->trig_update_after_row = true;
+		desc->trig_delete_after_row = true;
+	}
+	return n;
+}
+
+/* Where the rows are marked that a trigger looks at, or whose marks it has. */
+static SgKeepMarks *
+marks_of_trigger(Oid tgoid, const SgKeepMarkers *held,
+				 const SgKeepMarkers *looked)
+{
+	switch (tgoid)
+	{
+		case TRIGGER_UPDATED_MARKS:
+			return held->updated;
+		case TRIGGER_DELETED_MARKS:
+			return held->deleted;
+		case TRIGGER_UPDATED_ROW:
+			return looked->updated;
+		case TRIGGER_DELETED_ROW:
+			return looked->deleted;
+		default:
+			return NULL;
+	}
+}
+
+/* Give the triggers from the first new one on their conditions. */
+static void
+add_conditions(ResultRelInfo *rri, int first, const SgKeepMarkers *held,
+			   const SgKeepMarkers *looked)
+{
+	ExprState **old = rri->ri_TrigWhenExprs;
 	TriggerDesc *desc = rri->ri_TrigDesc;
 
-	for (int i = 0; i < desc->numtriggers; i++)
+	rri->ri_TrigWhenExprs = palloc0(desc->numtriggers * sizeof(ExprState *));
+	if (first > 0)
+		memcpy(rri->ri_TrigWhenExprs, old, first * sizeof(ExprState *));
+	for (int i = first; i < desc->numtriggers; i++)
 	{
-		if (desc->triggers[i].tgoid == TRIGGER_UPDATED_ROW)
-			rri->ri_TrigWhenExprs[i] = sg_keep_marks_condition(markers->updated);
-		else if (desc->triggers[i].tgoid == TRIGGER_DELETED_ROW)
-			rri->ri_TrigWhenExprs[i] = sg_keep_marks_condition(markers->deleted);
+		SgKeepMarks *marks = marks_of_trigger(desc->triggers[i].tgoid, held,
+											  looked);
+
+		if (marks != NULL)
+			rri->ri_TrigWhenExprs[i] = sg_keep_marks_condition(marks);
 	}
 }
 
 /*
  * Give a result relation of a statement that has not begun the triggers.  All
- * are always added: the statement asks for those that it needs.  Those that
- * mark rows only if there are "markers".
+ * are always added: the statement asks for those that it needs.  "held": where
+ * its rows are marked, if the server looks its triggers up here; "looked":
+ * where the rows are marked that are changed here.
  */
 void
 sg_keep_trigger_add(ResultRelInfo *rri, EState *estate, bool inserts,
-					const SgKeepMarkers *markers)
+					const SgKeepMarkers *held, const SgKeepMarkers *looked)
 {
 	TriggerDesc *old = rri->ri_TrigDesc;
 	int			nold = old == NULL ? 0 : old->numtriggers;
-	int			n = nold;
 	MemoryContext caller;
 	TriggerDesc *desc;
 
-	if (has_trigger(old, inserts ? TRIGGER_INSERT : TRIGGER_UPDATE))
+	if (has_trigger(old, TRIGGER_UPDATED_MARKS))
+		held = NULL;
+	if (has_trigger(old, TRIGGER_UPDATED_ROW))
+		looked = NULL;
+	if (held == NULL && looked == NULL &&
+		has_trigger(old, inserts ? TRIGGER_INSERT : TRIGGER_UPDATE))
 		return;
 	caller = MemoryContextSwitchTo(estate->es_query_cxt);
 	desc = palloc0(sizeof(TriggerDesc));
 	if (old != NULL)
 		*desc = *old;
-	desc->triggers = palloc0((nold + 5) * sizeof(Trigger));
+	desc->triggers = palloc0((nold + TRIGGERS) * sizeof(Trigger));
 	if (nold > 0)
 		memcpy(desc->triggers, old->triggers, nold * sizeof(Trigger));
-	if (!has_trigger(old, TRIGGER_UPDATE))
-	{
-		fill_trigger(&desc->triggers[n++], TRIGGER_UPDATE, TRIGGER_TYPE_UPDATE);
-		fill_trigger(&desc->triggers[n++], TRIGGER_DELETE, TRIGGER_TYPE_DELETE);
-	}
-	if (inserts)
-		fill_trigger(&desc->triggers[n++], TRIGGER_INSERT, TRIGGER_TYPE_INSERT);
-	if (markers != NULL)
-	{
-		fill_row_trigger(&desc->triggers[n++], TRIGGER_UPDATED_ROW,
-						 TRIGGER_TYPE_UPDATE);
-		fill_row_trigger(&desc->triggers[n++], TRIGGER_DELETED_ROW,
-						 TRIGGER_TYPE_DELETE);
-		desc->trig_update_after_row = true;
-		desc->trig_delete_after_row = true;
-	}
-	desc->numtriggers = n;
+	desc->numtriggers = add_triggers(desc, nold, inserts, held != NULL,
+									 looked != NULL);
 	desc->trig_update_after_statement = true;
 	desc->trig_update_old_table = true;
 	desc->trig_update_new_table = true;
@@ -166,12 +218,11 @@ sg_keep_trigger_add(ResultRelInfo *rri, EState *estate, bool inserts,
 		desc->trig_insert_new_table = true;
 	}
 	rri->ri_TrigDesc = desc;
-	rri->ri_TrigFunctions = palloc0(n * sizeof(FmgrInfo));
-	rri->ri_TrigWhenExprs = palloc0(n * sizeof(ExprState *));
+	rri->ri_TrigFunctions = palloc0(desc->numtriggers * sizeof(FmgrInfo));
 	if (estate->es_instrument)
-		rri->ri_TrigInstrument = InstrAlloc(n, estate->es_instrument, false);
-	if (markers != NULL)
-		add_conditions(rri, markers);
+		rri->ri_TrigInstrument = InstrAlloc(desc->numtriggers,
+											estate->es_instrument, false);
+	add_conditions(rri, nold, held, looked);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -182,14 +233,15 @@ sg_keep_has_triggers(const ResultRelInfo *rri)
 }
 
 /*
- * Where the rows of a result relation are marked; NULL: nowhere.
+ * Where the rows are marked of the relation whose triggers are looked up in a
+ * result relation; NULL: nowhere.
  */
 SgKeepMarks *
 sg_keep_trigger_marks(const ResultRelInfo *rri, CmdType command)
 {
 	const TriggerDesc *desc = rri->ri_TrigDesc;
-	Oid			tgoid = command == CMD_UPDATE ? TRIGGER_UPDATED_ROW :
-		TRIGGER_DELETED_ROW;
+	Oid			tgoid = command == CMD_UPDATE ? TRIGGER_UPDATED_MARKS :
+		TRIGGER_DELETED_MARKS;
 
 	for (int i = desc == NULL ? 0 : desc->numtriggers; i > 0; i--)
 		if (desc->triggers[i - 1].tgoid == tgoid)
