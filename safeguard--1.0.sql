@@ -2527,11 +2527,11 @@ GRANT SELECT ON safeguard.kept_rows TO PUBLIC;
 COMMENT ON VIEW safeguard.kept_rows IS 'rows that were kept before they changed, by label and relation; each role sees those of tables it owns';
 
 -- not for anybody in particular: it tells nothing that its argument does not
-CREATE FUNCTION safeguard.row_image(record)
+CREATE FUNCTION safeguard.row_image(VARIADIC "any")
 RETURNS bytea
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'sg_row_image';
-COMMENT ON FUNCTION safeguard.row_image(record) IS 'bytes that two rows have in common only if they are stored the same';
+COMMENT ON FUNCTION safeguard.row_image("any") IS 'bytes that two rows of these values have in common only if they are stored the same';
 
 CREATE FUNCTION safeguard.restore_rows(label text, relation regclass DEFAULT NULL, force bool DEFAULT false)
 RETURNS bigint

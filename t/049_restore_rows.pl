@@ -229,5 +229,24 @@ is($node->safe_psql('postgres', 'SELECT sum(balance), count(*), count(DISTINCT c
 is( $node->safe_psql('postgres', q{SELECT count(DISTINCT note) FROM accounts WHERE id <= 100}),
 	'1', 'and each was all or nothing');
 
+# A row may be larger than a record, in memory, could be.
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE large (id int PRIMARY KEY, a text, b text);
+	CREATE TABLE large_no_key (id int, a text, b text);
+	INSERT INTO large VALUES (1, repeat('x', 550000000));
+	UPDATE large SET b = a;
+	INSERT INTO large_no_key TABLE large;
+	BEGIN;
+	SELECT safeguard.keep_rows('large', 'large', 'large_no_key');
+	UPDATE large SET a = 'small';
+	DELETE FROM large_no_key;
+	COMMIT;
+	SELECT safeguard.restore_rows('large');
+});
+is( $node->safe_psql('postgres', q{SELECT pg_column_size(a) = pg_column_size(b), pg_column_size(b) > 1000000
+		FROM (TABLE large UNION ALL TABLE large_no_key) rows}),
+	"t|t\nt|t", 'large rows are back');
+
 $node->stop;
 done_testing();

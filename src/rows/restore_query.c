@@ -37,6 +37,12 @@
 /* at most this much is shown of a row that has no key */
 #define ROW_TEXT	100
 
+/* and nothing of values that take more bytes than this, where they are stored */
+#define VALUE_TEXT	10000
+
+/* so many values are arguments of a function; of more there are images of images */
+#define IMAGE_VALUES	90
+
 /* ---------------- pieces of the query ---------------- */
 
 static Form_pg_attribute
@@ -71,19 +77,28 @@ append_kept_value(SgComparison *cmp, AttrNumber attnum)
 static void
 append_image(SgComparison *cmp, bool kept)
 {
-	appendStringInfoString(&cmp->buf, "safeguard.row_image(ROW(");
-	for (int i = 0; i < cmp->query->nvalues; i++)
+	int			nvalues = cmp->query->nvalues;
+
+	appendStringInfoString(&cmp->buf, "safeguard.row_image(");
+	if (nvalues == 0)
+		appendStringInfoString(&cmp->buf, "true");
+	for (int i = 0; i < nvalues; i++)
 	{
 		AttrNumber	attnum = cmp->query->attnums[i];
 
 		if (i > 0)
 			appendStringInfoString(&cmp->buf, ", ");
+		if (nvalues > IMAGE_VALUES && i % IMAGE_VALUES == 0)
+			appendStringInfoString(&cmp->buf, "safeguard.row_image(");
 		if (kept)
 			append_kept_value(cmp, attnum);
 		else
 			appendStringInfo(&cmp->buf, "t.%s", column_name(cmp->rel, attnum));
+		if (nvalues > IMAGE_VALUES &&
+			(i % IMAGE_VALUES == IMAGE_VALUES - 1 || i == nvalues - 1))
+			appendStringInfoChar(&cmp->buf, ')');
 	}
-	appendStringInfoString(&cmp->buf, "))");
+	appendStringInfoChar(&cmp->buf, ')');
 }
 
 /* ", prefix1, prefix2, ..." */
@@ -229,6 +244,14 @@ append_by_key(SgComparison *cmp)
 				 "(dc IS NULL OR dc OPERATOR(pg_catalog.<>) ac)");
 }
 
+/* A value in the text of a row, which is not made of one that is huge. */
+static const char *
+shown_value(const char *from, int n)
+{
+	return psprintf("CASE WHEN pg_catalog.pg_column_size(%s.v%d) OPERATOR(pg_catalog.<=) %d THEN %s.v%d END",
+					from, n, VALUE_TEXT, from, n);
+}
+
 /*
  * The same without a key: rows that are alike are numbered, and a row to put
  * back takes the place of the one that it has become.
@@ -251,11 +274,13 @@ append_by_image(SgComparison *cmp)
 					 "q AS MATERIALIZED (SELECT a.c AS ac, a.h AS ah, d.c AS dc, "
 					 "d.h AS dh", sg_rows_of(cmp->rel));
 	append_list(cmp, "a.v", cmp->query->nvalues);
-	appendStringInfoString(buf, ", t.toid, t.tid, t.th, pg_catalog.left(ROW(");
+	appendStringInfoString(buf, ", t.toid, t.tid, t.th, "
+						   "CASE WHEN d.c IS NOT NULL AND t.tid IS NULL THEN pg_catalog.left(ROW(");
 	for (int i = 1; i <= cmp->query->nvalues; i++)
-		appendStringInfo(buf, "%sCASE WHEN a.c IS NULL THEN d.v%d ELSE a.v%d END",
-						 i > 1 ? ", " : "", i, i);
-	appendStringInfo(buf, ")::pg_catalog.text, %d) AS x "
+		appendStringInfo(buf, "%sCASE WHEN a.c IS NULL THEN %s ELSE %s END",
+						 i > 1 ? ", " : "", shown_value("d", i),
+						 shown_value("a", i));
+	appendStringInfo(buf, ")::pg_catalog.text, %d) END AS x "
 					 "FROM (a LEFT JOIN pairs ON pairs.head OPERATOR(pg_catalog.=) a.c) "
 					 "FULL JOIN d ON d.c OPERATOR(pg_catalog.=) pairs.tail LEFT JOIN t ON "
 					 "t.th OPERATOR(pg_catalog.=) d.h AND t.n OPERATOR(pg_catalog.=) d.n), ",
