@@ -304,6 +304,8 @@ is((review("--preview", "--timeout='); DROP TABLE point_info; --", '1.sql'))[0],
 ($rc, $out) = review('--twice', file('again.sql', 'CREATE TABLE again ()'));
 is($rc, 1, 'a script that cannot run twice');
 like($out, qr/^again\.sql:1:1: error: preview: CREATE TABLE.* fails: .*already exists/m, '... says so');
+($rc, $out) = review('--twice', file('all.sql', 'DELETE FROM systems WHERE false; DELETE FROM point_info'));
+is(scalar(() = $out =~ /unqualified_dml/g), 1, 'what both runs have is told once');
 ($rc, $out, $err) = review('--preview', file('open.sql', "SELECT 1;\nSELECT '"), '1.sql');
 is("$rc " . places($out =~ s/^1\.sql.*\n//mgr), '1 open.sql:2:1:error:syntax', 'a file without an end swallows nothing');
 like($err, qr/nothing was rehearsed/, '... and nothing is run');
