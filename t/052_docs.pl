@@ -206,9 +206,10 @@ none('every anchor leads to a heading', @dead);
 
 # ---------------- what psql shows ----------------
 
+# from 17 on the types of rows are members, too
 none('everything has a comment', ask(q{
 	SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
-	 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND classid <> 'pg_type'::regclass
 	   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'safeguard')
 	   AND coalesce(obj_description(objid, classid::regclass::name), '') = ''}));
 none('columns of views and tables, too', ask(q{
