@@ -2472,6 +2472,9 @@ CREATE TABLE safeguard.kept (
     UNIQUE (label, relation, shape)
 );
 CREATE SEQUENCE safeguard.kept_id_seq OWNED BY safeguard.kept.id;
+-- pg_dump reads both, as the role of who owns the database
+GRANT SELECT ON safeguard.kept TO PUBLIC;
+GRANT SELECT ON SEQUENCE safeguard.kept_id_seq TO PUBLIC;
 ALTER TABLE safeguard.kept ALTER COLUMN id SET DEFAULT nextval('safeguard.kept_id_seq');
 COMMENT ON TABLE safeguard.kept IS 'tables of kept rows by label and relation; shown by safeguard.kept_rows';
 COMMENT ON SEQUENCE safeguard.kept_id_seq IS 'numbers of the tables in safeguard_rows';

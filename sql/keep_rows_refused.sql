@@ -272,7 +272,8 @@ SELECT label, relation, rows, kept_by FROM safeguard.kept_rows;
 SELECT kept_table FROM safeguard.kept_rows WHERE label = 'rights' \gset
 SELECT sg_change, sg_image, id, v FROM :kept_table ORDER BY sg_image DESC;
 SELECT relowner::regrole, relacl FROM pg_class WHERE oid = :'kept_table'::regclass;
-SELECT * FROM safeguard.kept;
+UPDATE safeguard.kept SET label = 'mine';
+DELETE FROM safeguard.kept;
 CREATE TABLE safeguard_rows.foreign (id int);
 SET ROLE keep_reader;
 SELECT label, relation, rows FROM safeguard.kept_rows;
