@@ -17,7 +17,7 @@ EXECUTE bad;
 -- a level holds at once, for plans that are cached too
 SELECT safeguard.set_level('point_info', 'composite_key', 'record', 'loads are checked elsewhere');
 EXECUTE bad;
-SELECT relation, rule, level, reason, set_by = current_user AS by_me, now() - set_at < '1 min' AS fresh FROM safeguard.table_levels;
+SELECT relation, rule, level, reason, set_by = current_user AS by_me, now() - set_at < '1 day' AS fresh FROM safeguard.table_levels;
 SELECT safeguard.set_level('point_info', 'composite_key', 'warning');
 EXECUTE bad;
 SELECT relation, rule, level, reason FROM safeguard.table_levels;

@@ -35,7 +35,7 @@ UPDATE point_info   SET name = $$another$$ -- why
  WHERE id IN (SELECT pi.id /* because */ FROM point_info pi WHERE pi.system_id = 0002);
 SELECT rule, sqlstate, level, database = current_database() AS here, role = current_user AS me, relation, queryid,
        query, application, client, calls, rejected, last_seen >= first_seen AS in_order,
-       now() - last_seen < '1 min' AS fresh, message IS NOT NULL AS message, hint IS NOT NULL AS hint
+       now() - last_seen < '1 day' AS fresh, message IS NOT NULL AS message, hint IS NOT NULL AS hint
   FROM safeguard.findings \gx
 
 -- every level but off records

@@ -40,7 +40,7 @@ INSERT INTO t VALUES (1, '1', 0) ON CONFLICT (a, b) DO NOTHING;
 INSERT INTO t VALUES (1, '1', 0) ON CONFLICT ON CONSTRAINT t_b_a_key DO NOTHING;
 INSERT INTO t VALUES (2, '2', 0) ON CONFLICT (a) DO UPDATE SET n = EXCLUDED.n RETURNING a, n;
 TABLE figures;
-SELECT now() - last_seen BETWEEN '-1 min' AND '1 min' AS fresh FROM safeguard.upsert_stats WHERE relation = 't'::regclass;
+SELECT now() - last_seen BETWEEN '-1 day' AND '1 day' AS fresh FROM safeguard.upsert_stats WHERE relation = 't'::regclass;
 
 -- what fails counts nothing, what is rolled back has been executed
 INSERT INTO t VALUES (200, '200', 0), (201, NULL, 1 / 0) ON CONFLICT (a) DO NOTHING;
