@@ -843,3 +843,35 @@ UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n AND t.system_id = 3;
 UPDATE point_info SET v = 0
  WHERE system_id = coalesce((SELECT 3), 4)
    AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = coalesce((SELECT 3), 4));
+
+-- A274: compared with the target's row, a column is not limited inside; twin R132,
+--   accept by step 7
+DELETE FROM point_info t WHERE EXISTS (SELECT FROM point_info p WHERE p.system_id = t.system_id AND p.id > t.v);
+
+-- A275: the same with what is computed from the row; twin R132,
+--   accept by step 7
+DELETE FROM prices t WHERE EXISTS (SELECT FROM prices p WHERE p.product_id = t.product_id AND p.valid_from = date '2020-01-01' + t.amount);
+
+-- A276: the last one of the row's group; twin R133,
+--   accept by step 7
+DELETE FROM point_info t WHERE t.v < (SELECT max(p.id) FROM point_info p WHERE p.system_id = t.system_id);
+
+-- A277: groups whose last one is old; twin R133,
+--   accept by step 7
+DELETE FROM prices t WHERE (SELECT max(p.valid_from) FROM prices p WHERE p.product_id = t.product_id) < '2020-01-01';
+
+-- A278: the same, computed; twin R133,
+--   accept by step 7
+DELETE FROM prices t WHERE current_date - (SELECT max(p.valid_from) FROM prices p WHERE p.product_id = t.product_id) > 30;
+
+-- A279: groups with one row; twin R134,
+--   accept by step 7
+DELETE FROM point_info t WHERE (SELECT count(p.id) FROM point_info p WHERE p.system_id = t.system_id) = 1;
+
+-- A280: groups whose last one is given; twin R133,
+--   accept by step 7
+DELETE FROM point_info t WHERE (SELECT max(p.id) FROM point_info p WHERE p.system_id = t.system_id) = 1;
+
+-- A281: the rows before the last one of their group that counts; twins R135, R136,
+--   accept by step 5
+DELETE FROM node_versions t WHERE t.version < (SELECT max(x.v) FROM node_versions x WHERE x.node_id = t.node_id);

@@ -587,3 +587,27 @@ UPDATE point_info t SET v = 0 FROM s WHERE t.id = s.n;
 UPDATE point_info SET v = 0
  WHERE system_id = coalesce((SELECT 3), 4)
    AND id IN (SELECT p.id FROM point_info p WHERE p.system_id = coalesce((SELECT 1), 2));
+
+-- R132: limited inside, and compared with the target's row,
+--   reject by step 5; twins A274, A275
+DELETE FROM point_info t
+ WHERE EXISTS (SELECT FROM point_info p WHERE p.system_id = t.system_id AND p.id > t.v AND p.id > 100);
+
+-- R133: an aggregate of what is limited inside,
+--   reject by step 5; twins A276, A277, A278, A280
+DELETE FROM point_info t
+ WHERE (SELECT max(p.id) FROM point_info p WHERE p.system_id = t.system_id AND p.id > 100) < 200;
+
+-- R134: a count of what is limited inside,
+--   reject by step 5; twin A279
+DELETE FROM point_info t
+ WHERE (SELECT count(p.id) FROM point_info p WHERE p.system_id = t.system_id AND p.id > 100) = 1;
+
+-- R135: a row of the group, not the group,
+--   doubt by step 5; twin A281
+DELETE FROM node_versions t
+ WHERE t.version < (SELECT x.v FROM node_versions x WHERE x.node_id = t.node_id AND x.redacted LIMIT 1);
+
+-- R136: points of one number in all systems are no group,
+--   reject by step 5; twin A281
+DELETE FROM point_info t WHERE t.system_id < (SELECT max(p.v) FROM point_info p WHERE p.id = t.id);

@@ -178,6 +178,26 @@ used_inside(SgMatch *match, Bitmapset *matched)
 	return false;
 }
 
+/*
+ * (SELECT avg(x.pay) FROM t x WHERE x.dept = t.dept): the row compared with
+ * is the group of the target's row.
+ */
+static bool
+aggregate_of_group(SgMatch *match)
+{
+	SgScope    *scope = match->source->scope;
+	SgScope    *inner = scope;
+	Node	   *output;
+
+	if (scope->link == NULL || !scope->correlated || !scope->query->hasAggs ||
+		scope->query->groupClause != NIL)
+		return false;
+	/* count(*) > 0 is no more than EXISTS */
+	output = sg_strip(sg_scope_output(&inner, 1));
+	return output && IsA(output, Aggref) && ((Aggref *) output)->args != NIL &&
+		strcmp(get_func_name(((Aggref *) output)->aggfnoid), "count") != 0;
+}
+
 /* The target limits every dropped column, but not together with the source. */
 static bool
 limited_outside(SgMatch *match, Bitmapset *matched)
@@ -185,6 +205,7 @@ limited_outside(SgMatch *match, Bitmapset *matched)
 	int			att = -1;
 	AttrNumber	about = InvalidAttrNumber;
 	SgSibling	sibling = {NULL, InvalidAttrNumber, false};
+	bool		local;
 
 	while ((att = bms_next_member(match->dropped, att)) >= 0)
 	{
@@ -210,9 +231,10 @@ limited_outside(SgMatch *match, Bitmapset *matched)
 		return decide_why(match, 5, SG_VERDICT_REJECT,
 						  SG_REASON_OTHER_VALUE, about, sibling);
 	}
-	return decide_why(match, 5, sg_local(match, matched) &&
-					  sg_any_foreign(match, match->dropped) ?
-					  SG_VERDICT_REJECT : SG_VERDICT_DOUBT,
+	local = sg_local(match, matched) && sg_any_foreign(match, match->dropped);
+	if (!local && aggregate_of_group(match))
+		return decide(match, 5, SG_VERDICT_ACCEPT);
+	return decide_why(match, 5, local ? SG_VERDICT_REJECT : SG_VERDICT_DOUBT,
 					  SG_REASON_LIMITED_OUTSIDE, about, sibling);
 }
 
@@ -236,26 +258,6 @@ first_sibling(SgMatch *match, bool by_name, AttrNumber *about)
 			return sibling;
 	}
 	return none;
-}
-
-/*
- * (SELECT avg(x.pay) FROM t x WHERE x.dept = t.dept): the row compared with
- * is the group of the target's row.
- */
-static bool
-aggregate_of_group(SgMatch *match)
-{
-	SgScope    *scope = match->source->scope;
-	SgScope    *inner = scope;
-	Node	   *output;
-
-	if (scope->link == NULL || !scope->correlated || !scope->query->hasAggs ||
-		scope->query->groupClause != NIL)
-		return false;
-	/* count(*) > 0 is no more than EXISTS */
-	output = sg_strip(sg_scope_output(&inner, 1));
-	return output && IsA(output, Aggref) && ((Aggref *) output)->args != NIL &&
-		strcmp(get_func_name(((Aggref *) output)->aggfnoid), "count") != 0;
 }
 
 /* Step 7, also where another step says "as 7". */

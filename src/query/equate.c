@@ -160,7 +160,7 @@ equate_single(Equation *eq, SgNode *column, Node *single)
 			eq->scene->whole_row = true;
 	}
 	else if (eq->trust == SG_TRUST_WRITTEN)
-		column->uses |= SG_USE_COMPARED;
+		sg_mark_compared(eq->scope, list_make1(column), NIL, SG_USE_COMPARED);
 }
 
 /*
@@ -180,10 +180,7 @@ equate_computed(Equation *eq, SgValue *a, SgValue *b, Node *left, Node *right)
 		uses |= SG_USE_RESTRICTED;
 	if (eq->trust == SG_TRUST_ADDED)
 		uses = SG_USE_RESTRICTED;
-	foreach(la, as)
-		((SgNode *) lfirst(la))->uses |= uses;
-	foreach(lb, bs)
-		((SgNode *) lfirst(lb))->uses |= uses;
+	sg_mark_compared(eq->scope, as, bs, uses);
 	if (eq->trust == SG_TRUST_ADDED)
 		return;
 	foreach(la, as)
@@ -472,10 +469,7 @@ sg_compare(SgScene *scene, SgScope *scope, SgScope *link,
 		a.node->excluded = lappend(a.node->excluded, b.single);
 	if (unequal && b.kind == SG_VALUE_COLUMN && a.kind == SG_VALUE_SINGLE)
 		b.node->excluded = lappend(b.node->excluded, a.single);
-	foreach(la, as)
-		((SgNode *) lfirst(la))->uses |= uses;
-	foreach(lb, bs)
-		((SgNode *) lfirst(lb))->uses |= uses;
+	sg_mark_compared(scope, as, bs, uses);
 	foreach(la, as)
 	{
 		SgNode	   *na = (SgNode *) lfirst(la);

@@ -228,6 +228,7 @@ typedef enum SgOpKind
 
 extern SgOpKind sg_op_kind(Oid opno, Node *left, bool negated);
 extern void sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses);
+extern void sg_mark_compared(SgScope *scope, List *as, List *bs, int uses);
 extern void sg_mark_outside(SgCondition *c, Node *node);
 extern void sg_mark_given(SgCondition *c, Node *column, Node *given, int uses);
 extern void sg_mark_bounds(SgCondition *c, OpExpr *op, bool negated);

@@ -93,6 +93,52 @@ sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses)
 		((SgNode *) lfirst(lc))->uses |= uses;
 }
 
+/* Has an aggregate made one row of all that a column was read from? */
+static bool
+aggregated(SgScope *scope, SgNode *node)
+{
+	SgScope    *inner;
+
+	for (inner = node->item->scope; inner && inner != scope;
+		 inner = inner->parent)
+		if (inner->query->hasAggs && inner->query->groupClause == NIL)
+			return true;
+	return false;
+}
+
+static bool
+has_target(List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		if (((SgNode *) lfirst(lc))->item->number == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Adds uses to the columns of both sides of a comparison that stands in the
+ * scope.  To be compared with the target's row does not limit a column of a
+ * source, nor is it limited by what an aggregate over it has to be.
+ */
+void
+sg_mark_compared(SgScope *scope, List *as, List *bs, int uses)
+{
+	bool		tied = has_target(as) || has_target(bs);
+	ListCell   *lc;
+
+	foreach(lc, list_concat_copy(as, bs))
+	{
+		SgNode	   *node = (SgNode *) lfirst(lc);
+
+		if (node->item->number != 0 && (tied || aggregated(scope, node)))
+			node->uses |= uses & ~SG_USE_COMPARED;
+		else
+			node->uses |= uses;
+	}
+}
+
 typedef struct OuterContext
 {
 	SgCondition *c;
