@@ -218,12 +218,12 @@ ROLLBACK;
 
 -- A12: a row that is named by its place, as postgres_fdw writes what it has read
 BEGIN;
-UPDATE orders SET v = 9 WHERE ctid = '(0,1)';
 PREPARE place(tid) AS DELETE FROM orders WHERE ctid = $1;
 EXECUTE place('(0,1)');
 DEALLOCATE place;
 ROLLBACK;
--- R12: several places, or one in each of several tables
+-- R12: one that is written down, several places, or one in each of several tables
+UPDATE orders SET v = 9 WHERE ctid = '(0,1)';
 UPDATE orders SET v = 9 WHERE ctid IN ('(0,1)', '(0,2)');
 UPDATE orders SET v = 9 WHERE ctid = '(0,1)' OR v = 9;
 UPDATE root SET v = 9 WHERE ctid = '(0,1)';

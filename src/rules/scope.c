@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -187,17 +188,32 @@ note_source(Judgement *j, SgScene *scene, AttrNumber att)
 }
 
 /*
- * Is one row named by its place?  It has been read before, as that of a cursor
- * has: postgres_fdw writes rows one by one so.
+ * Is one row named by its place, ctid = $1?  It has been read before, as that
+ * of a cursor has: postgres_fdw writes rows one by one so.  Not so a place that
+ * stands in the text, which somebody has written down.
  */
 static bool
 place_is_given(Judgement *j, SgScene *scene)
 {
 	SgItem	   *target = scene->target;
+	SgNode	   *place;
+	ListCell   *lc;
 
-	return scene->whole_row &&
-		!(target->rte->inh &&
-		  sg_relation(j->catalog, target->relid)->has_children);
+	if (!scene->whole_row ||
+		(target->rte->inh &&
+		 sg_relation(j->catalog, target->relid)->has_children))
+		return false;
+	place = sg_node_known(scene, target, SelfItemPointerAttributeNumber);
+	if (place == NULL)
+		return false;
+	foreach(lc, sg_equal_root(place)->pins)
+	{
+		Node	   *value = sg_strip((Node *) lfirst(lc));
+
+		if (IsA(value, Param) && ((Param *) value)->paramkind == PARAM_EXTERN)
+			return true;
+	}
+	return false;
 }
 
 static void
