@@ -905,6 +905,12 @@ LANGUAGE C VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'sg_sequence_position';
 COMMENT ON FUNCTION safeguard.sequence_position(regclass) IS 'the last value of a sequence, if there is one and the role may read it';
 
+CREATE FUNCTION safeguard.is_plain(relation oid)
+RETURNS bool
+LANGUAGE C VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'sg_is_plain';
+COMMENT ON FUNCTION safeguard.is_plain(oid) IS 'whether reading a table runs no code that its owner has attached to it, unless he may act as the role that asks';
+
 -- What of a schema may lose or corrupt data.  Without deep it reads catalogs
 -- only.  A row of a partition stands under its root, with how many there are.
 CREATE FUNCTION safeguard.schema_report(
@@ -949,7 +955,8 @@ BEGIN ATOMIC
                             WHERE NOT oc.opcdefault)
                AND NOT EXISTS (SELECT FROM unnest(k.attnums) u(attnum)
                                 WHERE NOT has_column_privilege(i.indrelid, u.attnum, 'SELECT'))
-               AND NOT row_security_active(i.indrelid) AS readable
+               AND NOT row_security_active(i.indrelid)
+               AND CASE WHEN schema_report.deep THEN safeguard.is_plain(i.indrelid) END AS readable
           FROM pg_index i
           JOIN tabs t ON t.oid = i.indrelid AND NOT t.part
           CROSS JOIN LATERAL (SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] AS attnums) k
@@ -990,11 +997,12 @@ BEGIN ATOMIC
                             WHERE NOT has_column_privilege(f.conrelid, u.attnum, 'SELECT'))
            AND NOT EXISTS (SELECT FROM unnest(f.confkey) u(attnum)
                             WHERE NOT has_column_privilege(f.confrelid, u.attnum, 'SELECT'))
-           AND NOT row_security_active(f.conrelid) AND NOT row_security_active(f.confrelid) AS readable
+           AND NOT row_security_active(f.conrelid) AND NOT row_security_active(f.confrelid) AS allowed,
+               safeguard.is_plain(f.conrelid) AND safeguard.is_plain(f.confrelid) AS plain
           FROM fks f
          WHERE schema_report.deep AND f.conparentid = 0),
     readable_fks AS MATERIALIZED (
-        SELECT f.* FROM deep_fks f WHERE f.readable),
+        SELECT f.* FROM deep_fks f WHERE f.allowed AND f.plain),
     key_columns AS MATERIALIZED (
         SELECT DISTINCT k.indrelid, k.name, u.name AS column_name
           FROM keys k CROSS JOIN unnest(k.names) u(name)
@@ -1299,7 +1307,13 @@ BEGIN ATOMIC
                     THEN 'Row security may hide rows: ask as the owner of the tables or as a role with BYPASSRLS.'
                     ELSE format('GRANT SELECT ON %s, %s TO %I;', f.name, f.parent, current_user) END, f.part
           FROM deep_fks f
-         WHERE NOT f.readable)
+         WHERE NOT f.allowed
+        UNION ALL
+        SELECT 'info', f.object, 'not examined',
+               format('To read the tables may run functions of their owners as role "%s", so orphans are not looked for.', current_user),
+               format('SELECT * FROM safeguard.orphans(%L, %L);', f.name, f.conname), f.part
+          FROM deep_fks f
+         WHERE f.allowed AND NOT f.plain)
     SELECT f.severity, f.object, f.problem,
            concat(min(f.detail COLLATE "C"), CASE WHEN count(*) > 1 THEN format(' (%s in all)', count(*)) END),
            array_to_string((array_agg(DISTINCT f.hint COLLATE "C"))[1:10], ' ')

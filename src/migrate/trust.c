@@ -3,8 +3,9 @@
  * trust.c
  *		May a table be read by SQL without running code of its owner?
  *
- * Who may create a table may give it a policy, an index with a predicate or
- * statistics over an expression that call a function of his, and the planner
+ * Who may create a table may give it a policy, an index with a predicate, a
+ * CHECK constraint, or statistics or partitions over an expression that call a
+ * function of his, and the planner
  * or the executor runs that function as the role that reads the table.  To
  * read a table that one has named oneself is one's own decision; a view that
  * looks for tables in all schemas must decide for its reader.
@@ -16,10 +17,16 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/transam.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic_ext.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rowsecurity.h"
@@ -30,6 +37,8 @@
 #include "utils/syscache.h"
 
 #include "migrate/history.h"
+
+PG_FUNCTION_INFO_V1(sg_is_plain);
 
 /*
  * A function that can run nothing but itself: immutable ones of the server.
@@ -112,6 +121,41 @@ has_value(int cache, Oid oid, AttrNumber attnum)
 	return result;
 }
 
+/* A plan with constraint_exclusion simplifies CHECK constraints, too. */
+static bool
+checks_are_plain(Relation rel)
+{
+	const TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+	{
+		if (constr->check[i].ccbin == NULL ||
+			code_walker(stringToNode(constr->check[i].ccbin), NULL))
+			return false;
+	}
+	return true;
+}
+
+/* The expressions by which it, or what it is a partition of, is divided. */
+static bool
+divided_plainly(Relation rel)
+{
+	List	   *divided = list_make1_oid(RelationGetRelid(rel));
+	ListCell   *lc;
+
+	if (rel->rd_rel->relispartition)
+		divided = list_concat(divided,
+							  get_partition_ancestors(RelationGetRelid(rel)));
+	foreach(lc, divided)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE &&
+			has_value(PARTRELID, lfirst_oid(lc),
+					  Anum_pg_partitioned_table_partexprs))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Nothing for the planner to simplify?  It calls functions whose arguments
  * are constants.
@@ -120,6 +164,9 @@ static bool
 plans_plainly(Relation rel)
 {
 	ListCell   *lc;
+
+	if (!checks_are_plain(rel) || !divided_plainly(rel))
+		return false;
 
 	foreach(lc, RelationGetIndexList(rel))
 		if (has_value(INDEXRELID, lfirst_oid(lc), Anum_pg_index_indexprs) ||
@@ -141,7 +188,30 @@ sg_table_is_plain(Relation rel)
 {
 	Oid			owner = rel->rd_rel->relowner;
 
-	if (superuser_arg(owner) || has_privs_of_role(GetUserId(), owner))
+	if (superuser_arg(owner) || has_privs_of_role(owner, GetUserId()))
 		return true;
 	return policies_are_plain(rel) && plans_plainly(rel);
+}
+
+/*
+ * The same for a table and all its partitions, for a report that reads tables
+ * which nobody has named.
+ */
+Datum
+sg_is_plain(PG_FUNCTION_ARGS)
+{
+	List	   *relids = find_all_inheritors(PG_GETARG_OID(0), NoLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		plain = rel != NULL && sg_table_is_plain(rel);
+
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
+		if (!plain)
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
 }

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -29,6 +30,7 @@
 
 #include "catalog/catalog.h"
 #include "review/preview.h"
+#include "schema/keys.h"
 
 /* The columns of the primary key, else of the first key there is. */
 static const SgKey *
@@ -108,9 +110,9 @@ key_descriptor(const SgHit *hit)
 
 		if (!column->in_key)
 			continue;
-		TupleDescInitEntry(desc, ++n, NameStr(column->name), column->typid,
-						   -1, 0);
-		TupleDescInitEntryCollation(desc, n, column->collation);
+		TupleDescInitEntry(desc, ++n, NameStr(column->name),
+						   sg_is_server_type(column->typid) ?
+						   column->typid : TEXTOID, -1, 0);
 	}
 	return BlessTupleDesc(desc);
 }
@@ -200,7 +202,9 @@ sg_hit_row(SgHit *hit, TupleTableSlot *slot, const AttrNumber *attnums)
 			sg_distinct_add(&column->values, hash_value(column, value));
 		if (column->in_key)
 		{
-			key[nkey] = value;
+			/* no code of whoever has made the type, see source.c */
+			key[nkey] = isnull || sg_is_server_type(column->typid) ? value :
+				sg_value_as_text(column->typid, value);
 			nulls[nkey++] = isnull;
 		}
 	}

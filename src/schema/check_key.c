@@ -99,7 +99,13 @@ comparable_columns(Relation rel, int ncols, const AttrNumber *attnums)
 	return columns;
 }
 
-/* The rows as jsonb: [{"key": {"update_id": 3}, "rows": 5860}, ...] */
+/*
+ * The rows as jsonb: [{"key": {"update_id": 3}, "rows": 5860}, ...]
+ *
+ * Values of types that users have made are shown by their output functions:
+ * to make JSON of them, the server would call a cast that belongs to whoever
+ * has made the type.
+ */
 static Datum
 sample_as_jsonb(Relation rel, int ncols, const SgKeyColumn *columns,
 				const SgKeyCount *count)
@@ -113,18 +119,24 @@ sample_as_jsonb(Relation rel, int ncols, const SgKeyColumn *columns,
 		TupleDescInitEntry(desc, i + 1,
 						   get_attname(RelationGetRelid(rel),
 									   columns[i].attnum, false),
-						   columns[i].type, -1, 0);
-		TupleDescInitEntryCollation(desc, i + 1, columns[i].collation);
+						   sg_is_server_type(columns[i].type) ?
+						   columns[i].type : TEXTOID, -1, 0);
 	}
 	desc = BlessTupleDesc(desc);
 
 	initStringInfo(&buf);
 	for (int i = 0; i < count->nsample; i++)
 	{
-		HeapTuple	tuple = heap_form_tuple(desc, count->sample[i].values,
-											nulls);
-		Datum		json = DirectFunctionCall1(row_to_json,
-											   HeapTupleGetDatum(tuple));
+		Datum	   *values = count->sample[i].values;
+		Datum		json;
+
+		for (int j = 0; j < ncols; j++)
+		{
+			if (!sg_is_server_type(columns[j].type))
+				values[j] = sg_value_as_text(columns[j].type, values[j]);
+		}
+		json = DirectFunctionCall1(row_to_json,
+								   HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 
 		appendStringInfo(&buf, "%s{\"key\": %s, \"rows\": " INT64_FORMAT "}",
 						 i > 0 ? ", " : "[", TextDatumGetCString(json),

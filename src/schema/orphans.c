@@ -262,10 +262,21 @@ orphans_query(const ForeignKey *fk, int max_rows)
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT pg_catalog.jsonb_build_object(");
 	for (int i = 0; i < fk->ncols; i++)
-		appendStringInfo(&buf, "%s%s, g.k%d", i > 0 ? ", " : "",
-						 quote_literal_cstr(get_attname(RelationGetRelid(fk->child),
-														fk->child_columns[i], false)),
-						 i + 1);
+	{
+		const char *name = get_attname(RelationGetRelid(fk->child),
+									   fk->child_columns[i], false);
+		Oid			type = get_atttype(RelationGetRelid(fk->child),
+									   fk->child_columns[i]);
+
+		appendStringInfo(&buf, "%s%s, ", i > 0 ? ", " : "",
+						 quote_literal_cstr(name));
+		/* format() calls no cast that somebody may have made of the type */
+		if (sg_is_server_type(type))
+			appendStringInfo(&buf, "g.k%d", i + 1);
+		else
+			appendStringInfo(&buf, "CASE WHEN g.k%d IS DISTINCT FROM NULL THEN pg_catalog.format('%%s', g.k%d) END",
+							 i + 1, i + 1);
+	}
 	appendStringInfoString(&buf, "), g.n FROM (");
 	append_orphans(&buf, fk);
 	appendStringInfo(&buf, " ORDER BY %d DESC", fk->ncols + 1);

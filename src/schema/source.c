@@ -14,8 +14,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -133,6 +135,47 @@ sg_select_columns(Relation rel, int ncols, const SgKeyColumn *columns)
 													  false)));
 	appendStringInfo(&buf, " FROM %s", sg_rows_of(rel));
 	return buf.data;
+}
+
+/*
+ * Is it a type of the server, or made of such types?  A cast of any other may
+ * belong to whoever has made the type, and would run as the role that asks.
+ * (The server looks for no cast of an array, a composite type or a domain.)
+ */
+bool
+sg_is_server_type(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			element = get_element_type(base);
+	bool		result = true;
+	TupleDesc	desc;
+
+	check_stack_depth();
+	if (OidIsValid(element))
+		return sg_is_server_type(element);
+	if (base < FirstNormalObjectId)
+		return base != RECORDOID;
+	if (!type_is_rowtype(base))
+		return false;
+	desc = lookup_rowtype_tupdesc(base, -1);
+	for (int i = 0; i < desc->natts && result; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			result = sg_is_server_type(TupleDescAttr(desc, i)->atttypid);
+	}
+	ReleaseTupleDesc(desc);
+	return result;
+}
+
+/* What the type's output function says, which only a superuser can make. */
+Datum
+sg_value_as_text(Oid type, Datum value)
+{
+	Oid			output;
+	bool		varlena;
+
+	getTypeOutputInfo(type, &output, &varlena);
+	return CStringGetTextDatum(OidOutputFunctionCall(output, value));
 }
 
 /*
