@@ -112,6 +112,7 @@ my ($rc, $stdout, $stderr) = $node->psql(
 		SET statement_timeout = 0;
 		BEGIN; SAVEPOINT s; SELECT safeguard.restore_rows('first'); ROLLBACK TO s; COMMIT;},
 	on_error_stop => 0);
+like($stderr, qr/canceling statement due to statement timeout/, 'cancelled');
 is($node->safe_psql('postgres', "SELECT $STATE"), $after, 'cancelled: nothing is restored');
 
 # Prepared transactions.
@@ -224,6 +225,8 @@ $node->command_ok(
 	[ 'pgbench', '-n', '-c', '4', '-t', '40', '-f', "$script\@9", '-f', "$restores\@1",
 	  '-d', $node->connstr('postgres') ],
 	'restores beside writers');
+isnt($node->safe_psql('postgres', q{SELECT count(*) FROM safeguard.kept WHERE label LIKE 'accounts@restored-%'}),
+	'0', 'which have restored');
 is($node->safe_psql('postgres', 'SELECT sum(balance), count(*), count(DISTINCT code) FROM accounts'),
 	'200000|200|200', 'nothing is lost');
 is( $node->safe_psql('postgres', q{SELECT count(DISTINCT note) FROM accounts WHERE id <= 100}),
