@@ -18,26 +18,23 @@ sg_source_apt()
 		-o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false "$@"
 }
 
-# sg_fetch_source MAJOR: SG_TARBALL, its pristine source.  The newest version
-# that the mirror lists may not be there as a file: then the one before.
-sg_fetch_source()
+# sg_download_source MAJOR: its pristine source.  The newest version that the
+# mirror lists may not be there as a file: then the one before.
+sg_download_source()
 {
 	local major=$1 suite=${SG_SUITE_OF[$1]:-} dir=$SG_CACHE/src version try
 	local apt=$dir/apt-$1
 
-	SG_TARBALL=$(find "$dir" -maxdepth 1 -name "postgresql-${major}_*.orig.tar.*" 2>/dev/null |
-		sort -V | tail -n 1)
-	[ -z "$SG_TARBALL" ] || return 0
 	[ -n "$suite" ] || sg_die "no Debian release has the source of PostgreSQL $major"
 	command -v apt-get >/dev/null 2>&1 || sg_die "needs apt to get the source of PostgreSQL $major"
 	sg_mirror
-	mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/get"
-	{
-		echo "deb-src $SG_MIRROR $suite main"
-		[ "$suite" = sid ] || [ -z "$SG_SECURITY" ] ||
-			echo "deb-src $SG_SECURITY $suite-security main"
-	} >"$apt/sources.list"
 	for try in 1 2 3; do
+		mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/get"
+		{
+			echo "deb-src $SG_MIRROR $suite main"
+			[ "$suite" = sid ] || [ -z "$SG_SECURITY" ] ||
+				echo "deb-src $SG_SECURITY $suite-security main"
+		} >"$apt/sources.list"
 		sg_source_apt "$major" apt-get -qq update >"$apt/log" 2>&1 || true
 		while read -r version; do
 			if (cd "$apt/get" && sg_source_apt "$major" apt-get -qq source --tar-only \
@@ -45,8 +42,7 @@ sg_fetch_source()
 			then
 				mv "$apt/get/postgresql-${major}"_*.orig.tar.* "$dir/"
 				rm -rf "$apt"
-				sg_fetch_source "$major"
-				return
+				return 0
 			fi
 		done < <(sg_source_apt "$major" apt-cache showsrc --only-source "postgresql-$major" 2>/dev/null |
 			sed -n 's/^Version: //p' | sort -Vru)
@@ -54,6 +50,23 @@ sg_fetch_source()
 	done
 	tail -n 15 "$apt/log" >&2
 	return 1
+}
+
+# sg_fetch_source MAJOR: SG_TARBALL, the newest source that was downloaded, or
+# one that is now.  Jobs that run at once want the same one: under a lock.
+sg_fetch_source()
+{
+	local major=$1 dir=$SG_CACHE/src
+
+	mkdir -p "$dir"
+	SG_TARBALL=$(
+		newest() { find "$dir" -maxdepth 1 -name "postgresql-${major}_*.orig.tar.*" | sort -V | tail -n 1; }
+		exec 7>"$dir/$major.lock"
+		flock 7
+		[ -n "$(newest)" ] || sg_download_source "$major" >&2
+		newest
+	)
+	[ -n "$SG_TARBALL" ]
 }
 
 # sg_unpack_source MAJOR: SG_PG_SOURCE, a folder with the tests of PostgreSQL
@@ -75,7 +88,8 @@ sg_unpack_source()
 
 # sg_assert_server MAJOR: PG_CONFIG, a server of MAJOR built with assertions
 # and with what valgrind needs to know its memory contexts.  About four
-# minutes the first time.
+# minutes the first time.  lib/icu has this release's ICU, for who runs it on
+# another release: the rest is the same there.
 sg_assert_server()
 {
 	local major=$1 prefix=$SG_CACHE/assert-$1 build=$SG_CACHE/src/build-$1
@@ -109,6 +123,14 @@ sg_assert_server()
 		}
 		rm -rf "$build"
 		touch "$prefix/.stamp-3"
+	fi
+	# Once, and whole: a server that runs with these must not see them change.
+	if [ ! -d "$prefix/lib/icu" ]; then
+		rm -rf "$prefix/lib/icu.part"
+		mkdir "$prefix/lib/icu.part"
+		ldd "$prefix/bin/postgres" | awk '$1 ~ /^libicu/ { print $3 }' |
+			xargs -r cp -L -t "$prefix/lib/icu.part"
+		mv -T "$prefix/lib/icu.part" "$prefix/lib/icu"
 	fi
 	exec 8>&-
 	export PG_CONFIG=$prefix/bin/pg_config
