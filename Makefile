@@ -19,14 +19,18 @@ OBJS = \
 	safeguard.o \
 	src/arguments.o \
 	src/context.o \
+	src/defaults.o \
 	src/exceptions.o \
 	src/extension.o \
+	src/failopen.o \
 	src/finding.o \
 	src/guc.o \
 	src/planmark.o \
+	src/planner.o \
 	src/registry.o \
 	src/settings.o \
 	src/status.o \
+	src/transaction.o \
 	src/upkeep.o \
 	src/utility.o \
 	$(call sources,src/catalog) \
@@ -56,7 +60,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 # tests; what reads shared memory is apart.
 tests := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))
 REGRESS_FIRST = setup $(filter composite_key_schema,$(tests))
-REGRESS_SHARED = findings incidents_shared migration_history_figures rule_conflict_target_counts rule_constraint_bypass \
+REGRESS_SHARED = audit findings incidents_shared migration_history_figures rule_conflict_target_counts rule_constraint_bypass \
 	rule_destructive_ddl_counts status upsert_stats watch watch_incident watch_rights
 REGRESS = $(REGRESS_FIRST) $(filter-out $(REGRESS_FIRST) $(REGRESS_SHARED),$(tests))
 

@@ -911,6 +911,33 @@ LANGUAGE C VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'sg_is_plain';
 COMMENT ON FUNCTION safeguard.is_plain(oid) IS 'whether reading a table runs no code that its owner has attached to it, unless he may act as the role that asks';
 
+-- for the report, which refuses what an owner attaches to a table meanwhile
+CREATE FUNCTION safeguard.report_key(
+    relation regclass,
+    VARIADIC columns name[],
+    OUT rows bigint,
+    OUT distinct_keys bigint,
+    OUT duplicate_keys bigint,
+    OUT surplus_rows bigint,
+    OUT null_rows bigint,
+    OUT is_unique bool,
+    OUT sample jsonb)
+RETURNS record
+LANGUAGE C VOLATILE COST 100000
+AS 'MODULE_PATHNAME', 'sg_report_key';
+COMMENT ON FUNCTION safeguard.report_key(regclass, name[]) IS 'as safeguard.check_key, but NULL where reading would run functions of another role';
+
+CREATE FUNCTION safeguard.report_orphans(
+    relation regclass,
+    constraint_name name,
+    max_rows int,
+    OUT key jsonb,
+    OUT rows bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE COST 1000000 ROWS 100
+AS 'MODULE_PATHNAME', 'sg_report_orphans';
+COMMENT ON FUNCTION safeguard.report_orphans(regclass, name, int) IS 'as safeguard.orphans, but nothing where reading would run functions of another role';
+
 -- What of a schema may lose or corrupt data.  Without deep it reads catalogs
 -- only.  A row of a partition stands under its root, with how many there are.
 CREATE FUNCTION safeguard.schema_report(
@@ -1026,7 +1053,7 @@ BEGIN ATOMIC
                               WHERE a.atthasdef AND ad.adrelid = a.attrelid AND ad.adnum = a.attnum) d ON true
          WHERE NOT t.part
          GROUP BY t.oid, t.name, t.relname
-        HAVING bool_or(lower(a.attname) ~ '(^|_)(count|counter|total|sum|hits|occurrences)(_|$)' AND ty.typcategory = 'N')
+        HAVING bool_or(ty.typcategory = 'N' AND lower(a.attname) ~ '(^|_)(count|counter|total|sum|hits|occurrences)(_|$)')
            AND (bool_or(lower(a.attname) ~ '^last_(seen|updated|occurred)')
                 OR lower(t.relname) ~ '(^|_)(summary|summaries|totals|counts|counters|statistics|stats|rollup|rollups|aggregates)(_|$)')),
     -- the last word of a table's name, and its singular
@@ -1130,7 +1157,7 @@ BEGIN ATOMIC
                     ELSE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT;', k.name, k.cols) END, false
           FROM (SELECT k.*, c.relname,
                        CASE WHEN schema_report.deep AND k.readable
-                            THEN (SELECT x.null_rows FROM safeguard.check_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
+                            THEN (SELECT x.null_rows FROM safeguard.report_key(k.indrelid, VARIADIC k.names) x) END AS null_rows
                   FROM keys k JOIN pg_class c ON c.oid = k.indexrelid
                  WHERE k.nullable AND NOT k.indnullsnotdistinct AND NOT k.indisprimary
                    -- some of the columns are a key that lets no NULL through
@@ -1147,7 +1174,7 @@ BEGIN ATOMIC
                format('%s of %s rows have the same value (%s): the column hardly tells rows apart, and the rest of the key may be the identity.',
                       x.sample -> 0 ->> 'rows', x.rows, x.sample -> 0 -> 'key' ->> k.column_name),
                format('SELECT * FROM safeguard.suggest_keys(%L);', k.name), false
-          FROM key_columns k CROSS JOIN LATERAL safeguard.check_key(k.indrelid, k.column_name) x
+          FROM key_columns k CROSS JOIN LATERAL safeguard.report_key(k.indrelid, k.column_name) x
          WHERE x.rows >= 100 AND (x.sample -> 0 ->> 'rows')::bigint >= 0.99 * x.rows
         UNION ALL
         SELECT 'warning', format('%s.%I', w.name, w.attname), 'missing unique key',
@@ -1298,7 +1325,7 @@ BEGIN ATOMIC
                format('SELECT * FROM safeguard.orphans(%L, %L);', f.name, f.conname), f.part
           FROM readable_fks f
           CROSS JOIN LATERAL (SELECT string_agg(format('%s (%s %s)', x.key, x.rows, CASE x.rows WHEN 1 THEN 'row' ELSE 'rows' END), ', ' ORDER BY x.rows DESC, x.key) AS sample
-                                FROM safeguard.orphans(f.conrelid, f.conname, 3) x) o
+                                FROM safeguard.report_orphans(f.conrelid, f.conname, 3) x) o
          WHERE o.sample IS NOT NULL
         UNION ALL
         SELECT 'info', f.object, 'not examined',
@@ -2011,6 +2038,11 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION safeguard.roles_without_timeout(text, bool) IS 'roles that may log in to this database without the given timeout';
 
+CREATE FUNCTION safeguard.own_trouble(OUT unjudged_at timestamptz, OUT file_failing bool)
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_own_trouble';
+COMMENT ON FUNCTION safeguard.own_trouble() IS 'when judging a statement failed last since the start of the server, and whether the statistics file cannot be written';
+
 CREATE FUNCTION safeguard.health(
     OUT status text,
     OUT utilization float8,
@@ -2165,6 +2197,17 @@ BEGIN ATOMIC
           FROM pool p, setting s,
                LATERAL (SELECT greatest(max(h.ts), pg_postmaster_start_time()) AS newest FROM history h) AS n
          WHERE s.track_pool AND p.ts - n.newest > s.hole
+        UNION ALL
+        SELECT 1, 12,
+               format('judging a statement failed %s s ago, and it went through; see item "unjudged" of safeguard.status() for the reason and for how many',
+                      round(extract(epoch FROM p.ts - o.unjudged_at)))
+          FROM pool p, safeguard.own_trouble() AS o
+         WHERE p.ts - o.unjudged_at < interval '1h'
+        UNION ALL
+        SELECT 0, 13,
+               'advice: the statistics file cannot be written, so that a crash will lose figures; see item "collector" of safeguard.status(), and the server log for the reason'
+          FROM safeguard.own_trouble() AS o
+         WHERE o.file_failing
         UNION ALL
         SELECT 0, 9 + m.position,
                format('advice: %s is not set for roles that may log in%s: %s%s; %s; %s',
@@ -2555,6 +2598,17 @@ RETURNS bigint
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'sg_restore_rows';
 COMMENT ON FUNCTION safeguard.restore_rows(text, regclass, bool) IS 'puts rows back that were kept under a label';
+
+--
+-- Default privileges of whoever creates the extension are not for its objects
+--
+
+CREATE FUNCTION safeguard.revoke_defaults()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'sg_revoke_defaults';
+SELECT safeguard.revoke_defaults();
+DROP FUNCTION safeguard.revoke_defaults();
 
 -- what \d+ shows beside the columns
 

@@ -4,6 +4,9 @@
 --   psql -XAtq -d DATABASE -f textfile.sql >safeguard.prom.new &&
 --     mv safeguard.prom.new /var/lib/prometheus/node-exporter/safeguard.prom
 
+-- whoever may create in a schema must not be able to mean others than these
+SET search_path = pg_catalog, pg_temp;
+
 WITH sample AS (
     SELECT m.name, m.type, m.help, m.value, m.ord,
            CASE m.type WHEN 'histogram' THEN regexp_replace(m.name, '_(bucket|sum|count)$', '')

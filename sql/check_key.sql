@@ -98,6 +98,24 @@ SET search_path = check_key, pg_catalog;
 SELECT * FROM safeguard.check_key('part', 'id');
 SET search_path = check_key;
 
+-- few keys, as the statistics have it, are counted by groups: the same answer
+CREATE TABLE few AS SELECT CASE WHEN i % 7 > 0 THEN i % 7 END AS a, 'Text ' || i % 3 AS t, (i % 2)::numeric AS n
+  FROM generate_series(1, 2000) i;
+CREATE VIEW few_keys AS
+    SELECT 1 AS key, k.* FROM safeguard.check_key('few', 'a') k
+    UNION ALL SELECT 2, k.* FROM safeguard.check_key('few', 't', 'a') k
+    UNION ALL SELECT 3, k.* FROM safeguard.check_key('few', 'n') k;
+CREATE TABLE sorted AS SELECT * FROM few_keys;
+ANALYZE few;
+CREATE TABLE grouped AS SELECT * FROM few_keys;
+SELECT * FROM sorted EXCEPT ALL SELECT * FROM grouped;
+SELECT key, rows, distinct_keys, duplicate_keys, surplus_rows, null_rows, is_unique, jsonb_array_length(sample) FROM grouped ORDER BY key;
+SELECT count(*), count(DISTINCT (t, a)) FILTER (WHERE a IS NOT NULL), count(*) FILTER (WHERE a IS NULL) FROM few;
+-- statistics that are wrong by now change the answer no more
+DELETE FROM few WHERE true;
+INSERT INTO few SELECT i, i, i FROM generate_series(1, 2000) i;
+SELECT * FROM few_keys;
+
 -- what cannot be asked
 SELECT * FROM safeguard.check_key(NULL, 'id');
 SELECT * FROM safeguard.check_key(0, 'id');

@@ -193,6 +193,39 @@ SELECT safeguard.migrate('2', 'CREATE TABLE n AS TABLE t; TRUNCATE n; ALTER TABL
 -- and not without keeping
 SELECT safeguard.migrate('3', 'TRUNCATE part1; ALTER TABLE part ALTER v TYPE int USING 1; DROP TABLE ref', project => 'refused');
 
+-- a column that is dropped takes values along that are not kept: that is told
+CREATE TABLE dropping (id int PRIMARY KEY, v text, empty text, twice int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO dropping VALUES (1, 'one'), (2, 'two');
+CREATE TABLE dropping_p (id int, v text) PARTITION BY RANGE (id);
+CREATE TABLE dropping_p1 (v text, id int);
+ALTER TABLE dropping_p ATTACH PARTITION dropping_p1 FOR VALUES FROM (1) TO (10);
+CREATE TABLE dropping_p2 PARTITION OF dropping_p DEFAULT;
+INSERT INTO dropping_p VALUES (1, 'one'), (11, NULL);
+CREATE DOMAIN dropped AS text;
+CREATE TABLE dropping_not_named (id int, v dropped);
+INSERT INTO dropping_not_named VALUES (1, 'one');
+BEGIN;
+SELECT safeguard.keep_rows('dropping', 'dropping', 'dropping_p');
+UPDATE dropping SET v = 'changed' WHERE id = 1;
+ALTER TABLE dropping RENAME v TO w;
+ALTER TABLE dropping DROP w;
+ALTER TABLE dropping_p DROP v;
+-- nothing is lost by these
+ALTER TABLE dropping DROP empty, DROP twice, ADD new int DEFAULT 1;
+ALTER TABLE dropping DROP new;
+ALTER TABLE dropping_not_named DROP v;
+ROLLBACK;
+BEGIN;
+SELECT safeguard.keep_rows('dropping', 'dropping', 'dropping_p');
+UPDATE dropping SET v = NULL;
+ALTER TABLE dropping DROP v;
+DELETE FROM dropping_p WHERE id = 1;
+ALTER TABLE dropping_p DROP v;
+ROLLBACK;
+SELECT safeguard.migrate('dropping', 'DROP DOMAIN dropped CASCADE', keep_rows => true, project => 'refused');
+-- and not without keeping
+ALTER TABLE dropping DROP v;
+
 -- a transaction block is needed, or whatever else goes on
 DO $$ BEGIN PERFORM safeguard.keep_rows('do', 'refused.t'); UPDATE refused.t SET v = v WHERE id = 1; END $$;
 SELECT safeguard.migrate('do', 'SELECT safeguard.keep_rows(''script'', ''refused.t''); UPDATE refused.t SET v = v WHERE id = 1', project => 'refused');

@@ -36,6 +36,10 @@ SELECT safeguard.set_level('point_info', 'composite_key', 'warning');
 SELECT safeguard.set_level('point_info', 'composite_key', 'error');
 SELECT safeguard.set_column('point_info', 'id', 'identity');
 SELECT safeguard.set_column('point_info', 'system_id', 'scope');
+-- with a reason, which all others have to read
+SELECT safeguard.set_level('point_info', 'composite_key', 'error', repeat('r', 8193));
+SELECT safeguard.set_column('point_info', 'system_id', 'scope', repeat('r', 8193));
+SELECT safeguard.set_column('point_info', 'system_id', 'scope', repeat('r', 8192));
 -- and take back what he has done
 SELECT safeguard.clear_level('point_info', 'composite_key');
 SELECT safeguard.clear_column('point_info', 'system_id', 'scope');

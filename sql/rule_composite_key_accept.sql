@@ -875,3 +875,17 @@ DELETE FROM point_info t WHERE (SELECT max(p.id) FROM point_info p WHERE p.syste
 -- A281: the rows before the last one of their group that counts; twins R135, R136,
 --   accept by step 5
 DELETE FROM node_versions t WHERE t.version < (SELECT max(x.v) FROM node_versions x WHERE x.node_id = t.node_id);
+
+-- A282: the whole key beside the pairs; twin R142,
+--   accept by step 1
+DELETE FROM point_info
+ WHERE ((system_id, id) IN ((1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (1, 11), (1, 12), (1, 13), (1, 14), (1, 15), (1, 16), (1, 17), (1, 18), (1, 19), (1, 20), (1, 21), (1, 22), (1, 23), (1, 24)) OR
+        (system_id, id) IN (SELECT x.system_id, x.id FROM point_info x WHERE x.bad AND x.system_id = 1))
+   AND ((system_id, id) IN ((1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (1, 11), (1, 12), (1, 13), (1, 14), (1, 15), (1, 16), (1, 17), (1, 18), (1, 19), (1, 20), (1, 21), (1, 22), (1, 23), (1, 24)) OR
+        (system_id, id) IN (SELECT x.system_id, x.id FROM point_info x WHERE x.bad AND x.system_id = 1));
+
+-- A283: the whole key; twin R143,
+--   accept by step 1
+DELETE FROM point_info t
+ WHERE t.v IN (t.id + 1, t.id + 2, t.id + 3, t.id + 4, t.id + 5, t.id + 6, t.id + 7, t.id + 8, t.id + 9, t.id + 10, t.id + 11, t.id + 12, t.id + 13, t.id + 14, t.id + 15, t.id + 16, t.id + 17, t.id + 18, t.id + 19, t.id + 20, t.id + 21, t.id + 22, t.id + 23, t.id + 24, t.id + 25, t.id + 26, t.id + 27, t.id + 28, t.id + 29, t.id + 30, t.id + 31, t.id + 32, t.id + 33, t.id + 34, t.id + 35, t.id + 36, t.id + 37, t.id + 38, t.id + 39, t.id + 40, t.id + 41, t.id + 42, t.id + 43, t.id + 44, t.id + 45, t.id + 46, t.id + 47, t.id + 48, t.id + 49, t.id + 50, t.id + 51, t.id + 52, t.id + 53, t.id + 54, t.id + 55, t.id + 56, t.id + 57, t.id + 58, t.id + 59)
+   AND (t.system_id, t.id) IN (SELECT x.system_id, x.id FROM point_info x WHERE x.system_id = 1 AND x.v IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39));

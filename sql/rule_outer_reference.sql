@@ -127,7 +127,22 @@ UPDATE t SET v = 1 FROM bad_source q WHERE q.t_a = t.a;
 -- R12: but what is written against a view is
 DELETE FROM bad_view WHERE b IN (SELECT b FROM s);
 
--- A13: levels, EXPLAIN, temporary tables
+-- R13: a SELECT in FROM, or a CTE of the subquery, whose column it passes on
+DELETE FROM t WHERE b IN (SELECT b FROM (SELECT b FROM s) q);
+DELETE FROM t WHERE b IN (SELECT b FROM (SELECT b FROM (SELECT b FROM s WHERE x = 1) p) q LIMIT 5);
+DELETE FROM t WHERE b IN (WITH q AS (SELECT b FROM s) SELECT b FROM q);
+DELETE FROM t WHERE b IN (SELECT x + 100 FROM s UNION SELECT b FROM (SELECT b FROM s) q);
+DELETE FROM t WHERE b = (SELECT b FROM (SELECT b FROM s) q LIMIT 1);
+-- A13: its own column, no relation, a comparison at either level, more than one column
+DELETE FROM t WHERE a IN (SELECT k FROM (SELECT t_a AS k FROM s WHERE x = 100) q);
+DELETE FROM t WHERE a IN (WITH q AS (SELECT t_a FROM s WHERE x = 100) SELECT t_a FROM q);
+DELETE FROM t WHERE b IN (SELECT z FROM (SELECT t.b + s.x AS z FROM s) q);
+DELETE FROM t WHERE 100 IN (SELECT z FROM (SELECT t.b AS z) q);
+DELETE FROM t WHERE b IN (SELECT k FROM (SELECT t.b AS k FROM s WHERE s.t_a = t.a AND s.x = 100) q);
+DELETE FROM t WHERE b IN (SELECT k FROM (SELECT t.b + 100 AS k, s.x FROM s) q WHERE q.x = t.v);
+DELETE FROM t WHERE b IN (WITH RECURSIVE q(n) AS (SELECT t.b + 100 UNION ALL SELECT n + 1 FROM q WHERE n < 105) SELECT n FROM q);
+
+-- A14: levels, EXPLAIN, temporary tables
 DO $$ BEGIN EXECUTE 'EXPLAIN DELETE FROM t WHERE b IN (SELECT b FROM config)'; END $$;
 CREATE TEMP TABLE scratch AS SELECT 1 AS b;
 DELETE FROM scratch WHERE b IN (SELECT b FROM s);

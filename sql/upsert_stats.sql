@@ -192,6 +192,17 @@ SELECT * FROM figures WHERE relation = 'm'::regclass;
 INSERT INTO m VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v;
 SELECT * FROM figures WHERE relation = 'm'::regclass;
 
+-- nobody else computes the key with which a row that matches would be inserted
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TABLE ratio (id int PRIMARY KEY, v int);
+CREATE TABLE checked (id positive PRIMARY KEY, v int);
+INSERT INTO ratio VALUES (1, 0);
+INSERT INTO checked VALUES (1, 0);
+MERGE INTO ratio r USING (VALUES (1, 0), (2, 5)) x(id, n) ON x.id = r.id WHEN MATCHED THEN UPDATE SET v = 7 WHEN NOT MATCHED THEN INSERT VALUES (10 / x.n + 7, x.n);
+MERGE INTO ratio r USING (VALUES (1, 3000000000), (2, 5)) x(id, n) ON x.id = r.id WHEN MATCHED THEN UPDATE SET v = 7 WHEN NOT MATCHED THEN INSERT VALUES (x.n, x.id);
+MERGE INTO checked c USING (VALUES (1, -1), (2, 5)) x(id, n) ON x.id = c.id WHEN MATCHED THEN UPDATE SET v = 7 WHEN NOT MATCHED THEN INSERT VALUES (x.n, x.id);
+SELECT * FROM figures WHERE relation IN ('ratio'::regclass, 'checked'::regclass);
+
 -- who may see what
 CREATE TABLE mine (id int PRIMARY KEY);
 ALTER TABLE mine OWNER TO regress_sg_owner;
@@ -205,6 +216,14 @@ SET ROLE regress_sg_other;
 SELECT relation, proposed FROM safeguard.upsert_stats;
 SET ROLE regress_sg_monitor;
 SELECT relation, proposed FROM safeguard.upsert_stats WHERE relation = 'upsert_stats.mine'::regclass;
+RESET ROLE;
+-- who may not read all rows could not count them
+ALTER TABLE mine ENABLE ROW LEVEL SECURITY;
+CREATE POLICY none ON mine USING (false);
+SET ROLE regress_sg_owner;
+SELECT relation, proposed FROM safeguard.upsert_stats;
+SET ROLE regress_sg_reader;
+SELECT relation, proposed FROM safeguard.upsert_stats;
 RESET ROLE;
 
 -- names follow a rename; what is dropped is not shown; findings_reset() forgets nothing here

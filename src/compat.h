@@ -184,9 +184,13 @@ sg_operator_orders(Oid opno)
 }
 
 /*
- * 18 has asynchronous I/O, which an error may leave half begun.
+ * What an error in the middle of I/O leaves half begun: 15 remembers one buffer,
+ * 16 made a resource of it, 18 has asynchronous I/O.
  */
-#if PG_VERSION_NUM < 180000
+#if PG_VERSION_NUM < 160000
+#include "storage/bufmgr.h"
+#define sg_io_error_cleanup() AbortBufferIO()
+#elif PG_VERSION_NUM < 180000
 #define sg_io_error_cleanup() ((void) 0)
 #else
 #include "storage/aio_subsys.h"

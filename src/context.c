@@ -4,9 +4,8 @@
  *		What is looked at when a statement is planned, and who is exempt when
  *		it is executed.
  *
- * Detection reads catalogs inside the planning of somebody else's statement.
- * Whatever goes wrong there must not become that statement's error: it goes
- * on unjudged, which is counted and shown by safeguard.status().
+ * Detection and judgement read catalogs inside of somebody else's statement, so
+ * they run under sg_fail_open().
  *
  * Copyright (c) 2026, the safeguard authors
  *
@@ -22,16 +21,14 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/params.h"
 #include "replication/logicalworker.h"
-#include "storage/condition_variable.h"
-#include "storage/lwlock.h"
-#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/rls.h"
 
 #include "compat.h"
+#include "detect.h"
+#include "failopen.h"
 #include "review/rehearse.h"
 #include "safeguard.h"
 #include "stats/queries.h"
@@ -46,32 +43,26 @@ is_judged_command(const Query *query)
 		query->commandType == CMD_MERGE;
 }
 
-static List *
-find_in(Query *query, List *parents, List **consulted)
+static void
+find_in(Query *query, List *parents, SgFound *found)
 {
 	SgStatement stmt = {0};
 
 	if (!is_judged_command(query) || !sg_registry_wants_dml(query))
-		return NIL;
+		return;
 	stmt.query = query;
 	stmt.parents = parents;
-	sg_registry_detect_dml(&stmt);
-	*consulted = list_concat_unique_oid(*consulted, stmt.consulted);
-	return stmt.findings;
+	sg_registry_detect_dml(&stmt, found);
 }
 
 /*
  * Let the rules look at a rewritten statement and its data-modifying CTEs,
- * which the grammar allows at its top level only.  Returns a list of
- * SgFinding in the current memory context, and in *consulted the OIDs of
- * relations that the verdict depends on besides those of the statement.
- * Raises what the rules raise.
+ * which the grammar allows at its top level only.  What they find is in the
+ * current memory context.  Raises what the rules raise.
  */
-List *
-sg_find(Query *parse, List **consulted)
+void
+sg_find(Query *parse, SgFound *found)
 {
-	List	   *findings = NIL;
-
 	if (parse->hasModifyingCTE)
 	{
 		ListCell   *lc;
@@ -81,12 +72,10 @@ sg_find(Query *parse, List **consulted)
 			CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
 
 			if (IsA(cte->ctequery, Query))
-				findings = list_concat(findings,
-									   find_in((Query *) cte->ctequery,
-											   list_make1(parse), consulted));
+				find_in((Query *) cte->ctequery, list_make1(parse), found);
 		}
 	}
-	return list_concat(findings, find_in(parse, NIL, consulted));
+	find_in(parse, NIL, found);
 }
 
 /*
@@ -112,31 +101,6 @@ sg_must_rethrow(int sqlstate)
 		category == ERRCODE_INSUFFICIENT_RESOURCES ||
 		sqlstate == ERRCODE_DATA_CORRUPTED ||
 		sqlstate == ERRCODE_INDEX_CORRUPTED;
-}
-
-static void
-release_resources(ResourceOwner owner, bool success)
-{
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, success, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, success, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, success, false);
-	ResourceOwnerDelete(owner);
-}
-
-/*
- * Take back what a failed detection has left behind, short of what needs a
- * subtransaction: a read of catalogs leaves nothing else.  The caller has
- * made sure that no lightweight lock was held before, so that releasing all
- * of them releases only ours.
- */
-static void
-clean_up_after_error(ResourceOwner owner)
-{
-	LWLockReleaseAll();
-	sg_io_error_cleanup();
-	ConditionVariableCancelSleep();
-	LockErrorCleanup();
-	release_resources(owner, false);
 }
 
 static bool
@@ -219,23 +183,10 @@ wanted_upsert(SgUpsert *upsert, void *arg)
 	return sg_registry_wants_upsert(upsert);
 }
 
-/* What the rules have said about the upserts so far. */
-typedef struct UpsertResult
-{
-	List	   *findings;
-	List	   *consulted;
-} UpsertResult;
-
 static bool
 find_in_upsert(SgUpsert *upsert, void *arg)
 {
-	UpsertResult *result = (UpsertResult *) arg;
-
-	upsert->findings = upsert->consulted = NIL;
-	sg_registry_detect_upsert(upsert);
-	result->findings = list_concat(result->findings, upsert->findings);
-	result->consulted = list_concat_unique_oid(result->consulted,
-											   upsert->consulted);
+	sg_registry_detect_upsert(upsert, (SgFound *) arg);
 	return false;
 }
 
@@ -243,104 +194,92 @@ find_in_upsert(SgUpsert *upsert, void *arg)
  * The same as sg_find for the upserts of a statement that has been planned;
  * "where" is what sg_upsert_where has said before.
  */
-List *
+void
 sg_find_upserts(Query *parse, PlannedStmt *plan, const Node *where,
-				List **consulted)
+				SgFound *found)
 {
-	UpsertResult result = {NIL, NIL};
-
-	walk_upserts(parse, plan, where, find_in_upsert, &result);
-	*consulted = result.consulted;
-	return result.findings;
+	walk_upserts(parse, plan, where, find_in_upsert, found);
 }
 
-/* What is to be looked at with errors contained. */
+/* What is to be looked at so that its failure is not the statement's. */
 typedef struct Detection
 {
 	Query	   *parse;
 	PlannedStmt *plan;			/* NULL: not planned yet */
 	const Node *where;			/* see SgUpsert, of the statement itself */
+	MemoryContext work;
+	MemoryContext caller;
+	SgFound		found;			/* in "work" */
+	bool		passing;		/* out: something has failed that need not fail
+								 * the next time */
+	List	   *marks;			/* out */
 	List	   *consulted;		/* out: OIDs, see SgStatement */
 } Detection;
 
-/*
- * Find, encode, and contain errors.  Everything detection allocates is in
- * "work", which the caller deletes; the result is in the current context.
- */
-static List *
-detect_contained(Detection *detection, MemoryContext work)
+static void
+run_rules(Detection *detection)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner outer = CurrentResourceOwner;
-	ResourceOwner owner = ResourceOwnerCreate(outer, "safeguard detection");
-	bool		interruptible = InterruptHoldoffCount == 0;
-	List	   *volatile marks = NIL;
-
-	CurrentResourceOwner = owner;
-	PG_TRY();
-	{
-		List	   *findings;
-		List	   *relations = NIL;
-
-		MemoryContextSwitchTo(work);
-		if (detection->plan == NULL)
-			findings = sg_find(detection->parse, &relations);
-		else
-			findings = sg_find_upserts(detection->parse, detection->plan,
-									   detection->where, &relations);
-		MemoryContextSwitchTo(caller);
-		detection->consulted = list_copy(relations);
-		marks = sg_planmark_encode(findings);
-		CurrentResourceOwner = outer;
-		release_resources(owner, true);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		CurrentResourceOwner = outer;
-		MemoryContextSwitchTo(work);
-		edata = CopyErrorData();
-		MemoryContextSwitchTo(caller);
-
-		/*
-		 * An error resets the holdoff count, so that a lock our caller may
-		 * hold can no longer be told from ours.
-		 */
-		if (!interruptible || sg_must_rethrow(edata->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		clean_up_after_error(owner);
-		sg_unjudged_count(edata);
-		marks = NIL;
-	}
-	PG_END_TRY();
-
-	return marks;
+	MemoryContextSwitchTo(detection->work);
+	sg_fault(detection->plan == NULL ? "detect" : "detect_upserts");
+	detection->found.turn = 0;
+	if (detection->plan == NULL)
+		sg_find(detection->parse, &detection->found);
+	else
+		sg_find_upserts(detection->parse, detection->plan, detection->where,
+						&detection->found);
 }
 
+/* Called by sg_fail_open() */
+static void
+run_detection(void *arg)
+{
+	Detection  *detection = (Detection *) arg;
+
+	run_rules(detection);
+	MemoryContextSwitchTo(detection->caller);
+	detection->consulted = list_copy(detection->found.consulted);
+	sg_fault("encode");
+	detection->marks = sg_planmark_encode(detection->found.findings);
+}
+
+/*
+ * After a failure the rules behind the one that failed get their turn, and what
+ * all of them have found counts.
+ */
 static List *
 detect(Detection *detection)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "safeguard detection",
-											   ALLOCSET_DEFAULT_SIZES);
-	List	   *marks = detect_contained(detection, work);
+	int			looked = -1;
+	bool		done = false;
 
-	MemoryContextDelete(work);
-	return marks;
+	detection->caller = CurrentMemoryContext;
+	detection->work = AllocSetContextCreate(CurrentMemoryContext,
+											"safeguard detection",
+											ALLOCSET_DEFAULT_SIZES);
+	while (!done && detection->found.looked > looked)
+	{
+		looked = detection->found.looked;
+		done = sg_fail_open(run_detection, detection);
+		if (!done && sg_failure != ERRCODE_STATEMENT_TOO_COMPLEX)
+			detection->passing = true;
+	}
+	if (!done)
+		detection->marks = detection->consulted = NIL;
+	MemoryContextDelete(detection->work);
+	return detection->marks;
 }
 
 /*
  * Look at a statement that is about to be planned.  Returns marks for its
  * plan (see planmark.c), NIL if nothing was found.  Levels are not asked:
  * they are decided at each execution, and the plan may be cached.  *consulted
- * gets the relations whose change must invalidate the plan, besides its own.
+ * gets the relations whose change must invalidate the plan, besides its own;
+ * *passing is set if a look at the next plan may see more.
  */
 List *
-sg_detect(Query *parse, List **consulted)
+sg_detect(Query *parse, List **consulted, bool *passing)
 {
-	Detection	detection = {parse, NULL, NULL, NIL};
+	Detection	detection = {.parse = parse};
 	List	   *marks;
 
 	if (!worth_looking(parse) || IsBinaryUpgrade || IsLogicalWorker())
@@ -348,6 +287,7 @@ sg_detect(Query *parse, List **consulted)
 
 	marks = detect(&detection);
 	*consulted = detection.consulted;
+	*passing |= detection.passing;
 	return marks;
 }
 
@@ -363,14 +303,14 @@ sg_upsert_where(Query *parse)
 
 /*
  * Look at the upserts of a statement that has been planned.  "where" is what
- * sg_upsert_where has said before.  Returns marks, and appends to *consulted,
- * as sg_detect does.
+ * sg_upsert_where has said before.  Returns marks, appends to *consulted and
+ * sets *passing, as sg_detect does.
  */
 List *
 sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
-				  List **consulted)
+				  List **consulted, bool *passing)
 {
-	Detection	detection = {parse, plan, where, NIL};
+	Detection	detection = {.parse = parse, .plan = plan, .where = where};
 	List	   *marks;
 
 	if (!walk_upserts(parse, plan, where, wanted_upsert, NULL) ||
@@ -378,6 +318,7 @@ sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
 		return NIL;
 	marks = detect(&detection);
 	*consulted = list_concat_unique_oid(*consulted, detection.consulted);
+	*passing |= detection.passing;
 	return marks;
 }
 
@@ -472,6 +413,28 @@ sg_is_top_level(void)
 	return true;
 }
 
+/* A statement that is being started. */
+typedef struct Judgement
+{
+	QueryDesc  *queryDesc;
+	int			eflags;
+	MemoryContext work;
+} Judgement;
+
+static void
+run_judgement(void *arg)
+{
+	Judgement  *judgement = (Judgement *) arg;
+	QueryDesc  *queryDesc = judgement->queryDesc;
+	SgSource	source;
+
+	MemoryContextSwitchTo(judgement->work);
+	sg_fault("judge");
+	sg_query_source(&source, queryDesc);
+	sg_report(sg_planmark_get(queryDesc->plannedstmt), &source,
+			  (judgement->eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0);
+}
+
 /*
  * Judge the execution of a plan that may carry marks; called when the executor
  * has checked privileges, and before it looks at any row.  Raises the ERROR of
@@ -480,21 +443,16 @@ sg_is_top_level(void)
 void
 sg_judge(QueryDesc *queryDesc, int eflags)
 {
-	MemoryContext work;
-	MemoryContext caller;
-	SgSource	source;
+	Judgement	judgement = {queryDesc, eflags, NULL};
 
 	if (!sg_enabled || !sg_planmark_any(queryDesc->plannedstmt))
 		return;
 	if (sg_execution_is_exempt(eflags))
 		return;
 
-	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard judgement",
-								 ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(work);
-	sg_query_source(&source, queryDesc);
-	sg_report(sg_planmark_get(queryDesc->plannedstmt), &source,
-			  (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+	judgement.work = AllocSetContextCreate(CurrentMemoryContext,
+										   "safeguard judgement",
+										   ALLOCSET_DEFAULT_SIZES);
+	(void) sg_fail_open(run_judgement, &judgement);
+	MemoryContextDelete(judgement.work);
 }

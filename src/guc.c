@@ -17,6 +17,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "failopen.h"
 #include "safeguard.h"
 
 /* safeguard.enabled: off switches every rule off */
@@ -442,6 +443,7 @@ sg_guc_init(void)
 	define_integers(size_parameters, lengthof(size_parameters),
 					sg_preloaded ? PGC_POSTMASTER : PGC_SIGHUP);
 
+	sg_fault_init();
 	MarkGUCPrefixReserved("safeguard");
 
 	MemoryContextSwitchTo(oldcxt);

@@ -10,14 +10,16 @@
 #ifndef SG_GUC_H
 #define SG_GUC_H
 
+#include "own.h"
+
 extern bool sg_enabled;
 extern int	sg_max_level;		/* SgLevel */
 extern bool sg_temp_tables;
 extern bool sg_true_is_unqualified;
 extern int	sg_max_findings;
-extern int	sg_max_rows;
-extern int	sg_max_rows_session;
-extern int	sg_expected_rows;
+extern SG_OWN int sg_max_rows;
+extern SG_OWN int sg_max_rows_session;
+extern SG_OWN int sg_expected_rows;
 extern const char sg_max_rows_name[];
 extern const char sg_max_rows_session_name[];
 extern int	sg_overwrite_min_rows;
@@ -25,7 +27,7 @@ extern double sg_overwrite_ratio;
 extern int	sg_large_table;		/* kB */
 extern int	sg_max_upserts;
 extern int	sg_slow_query_ms;
-extern int	sg_track_queries;	/* SgTrack */
+extern SG_OWN int sg_track_queries; /* SgTrack */
 extern bool sg_track_pool;
 extern int	sg_sample_interval; /* s */
 extern int	sg_save_interval;	/* s */

@@ -13,7 +13,9 @@
 
 #include "lib/stringinfo.h"
 
+#include "detect.h"
 #include "errcodes.h"
+#include "failopen.h"
 #include "safeguard.h"
 
 const SgRule sg_rules[SG_NUM_RULES] = {
@@ -216,17 +218,39 @@ sg_registry_wants_dml(const Query *query)
 }
 
 /*
- * Let every rule look at one data-modifying Query; they append to
- * stmt->findings.  May raise whatever a catalog look-up raises: the caller
- * must contain that.
+ * Is the next pair of a Query and a rule still to be looked at?
+ */
+static bool
+next_turn(SgFound *found)
+{
+	if (found->turn++ < found->looked)
+		return false;
+	found->looked = found->turn;
+	return true;
+}
+
+static void
+keep_found(SgFound *found, List *findings, List *consulted)
+{
+	found->findings = list_concat(found->findings, findings);
+	found->consulted = list_concat_unique_oid(found->consulted, consulted);
+}
+
+/*
+ * Let every rule look at one data-modifying Query.  May raise whatever a
+ * catalog look-up raises: the caller must contain that.
  */
 void
-sg_registry_detect_dml(SgStatement *stmt)
+sg_registry_detect_dml(SgStatement *stmt, SgFound *found)
 {
 	for (int i = 0; i < SG_NUM_RULES; i++)
 	{
-		if (wants_dml(&sg_rules[i], stmt->query))
-			sg_rules[i].detect_dml(stmt);
+		if (!wants_dml(&sg_rules[i], stmt->query) || !next_turn(found))
+			continue;
+		sg_fault(sg_rules[i].name);
+		stmt->findings = stmt->consulted = NIL;
+		sg_rules[i].detect_dml(stmt);
+		keep_found(found, stmt->findings, stmt->consulted);
 	}
 }
 
@@ -257,11 +281,15 @@ sg_registry_wants_upsert(const SgUpsert *upsert)
  * sg_registry_detect_dml does.
  */
 void
-sg_registry_detect_upsert(SgUpsert *upsert)
+sg_registry_detect_upsert(SgUpsert *upsert, SgFound *found)
 {
 	for (int i = 0; i < SG_NUM_RULES; i++)
 	{
-		if (wants_upsert(&sg_rules[i], upsert))
-			sg_rules[i].detect_upsert(upsert);
+		if (!wants_upsert(&sg_rules[i], upsert) || !next_turn(found))
+			continue;
+		sg_fault(sg_rules[i].name);
+		upsert->findings = upsert->consulted = NIL;
+		sg_rules[i].detect_upsert(upsert);
+		keep_found(found, upsert->findings, upsert->consulted);
 	}
 }

@@ -188,6 +188,8 @@ typedef struct SgUtility
 	struct SgTrial *trial;	/* not NULL: the command does not run, it is
 								 * only looked at */
 	MemoryContext context;
+	bool		was_replica;	/* session_replication_role before it */
+	int			failed;			/* bits, see utility.c */
 } SgUtility;
 
 /* A rule as the registry lists it. */
@@ -229,6 +231,16 @@ typedef struct SgRule
 /* true if loaded by shared_preload_libraries, so shared memory is there */
 extern bool sg_preloaded;
 
+/* ---------------- transaction.c ---------------- */
+
+extern void sg_transaction_init(void);
+
+/* ---------------- planner.c ---------------- */
+
+extern PlannedStmt *sg_plan(planner_hook_type planner, Query *parse,
+							const char *query_string, int cursorOptions,
+							ParamListInfo boundParams, bool modifies);
+
 /* ---------------- registry.c ---------------- */
 
 extern const SgRule sg_rules[SG_NUM_RULES];
@@ -236,9 +248,7 @@ extern const SgRule sg_rules[SG_NUM_RULES];
 extern int	sg_rule_by_name(const char *name);
 extern char *sg_rule_names(void);
 extern bool sg_registry_wants_dml(const Query *query);
-extern void sg_registry_detect_dml(SgStatement *stmt);
 extern bool sg_registry_wants_upsert(const SgUpsert *upsert);
-extern void sg_registry_detect_upsert(SgUpsert *upsert);
 
 /* ---------------- guc.c ---------------- */
 
@@ -246,13 +256,10 @@ extern void sg_registry_detect_upsert(SgUpsert *upsert);
 
 /* ---------------- context.c ---------------- */
 
-extern List *sg_find(Query *parse, List **consulted);
-extern List *sg_detect(Query *parse, List **consulted);
+extern List *sg_detect(Query *parse, List **consulted, bool *passing);
 extern Node *sg_upsert_where(Query *parse);
-extern List *sg_find_upserts(Query *parse, PlannedStmt *plan,
-							 const Node *where, List **consulted);
 extern List *sg_detect_upserts(Query *parse, PlannedStmt *plan, Node *where,
-							   List **consulted);
+							   List **consulted, bool *passing);
 extern void sg_judge(QueryDesc *queryDesc, int eflags);
 extern bool sg_must_rethrow(int sqlstate);
 extern bool sg_process_is_exempt(void);
@@ -363,12 +370,13 @@ extern void sg_collector_register(void);
 /* ---------------- stats/normalize.c ---------------- */
 
 extern char *sg_normalize(const char *text, int location, int len);
+extern bool sg_is_text_error(int sqlstate);
 extern bool sg_next_statement(const char *text, int from, int *location,
 							  int *len);
 
 /* ---------------- review/veto.c ---------------- */
 
-extern int	sg_reviewing;
+extern SG_OWN int sg_reviewing;
 extern void sg_veto_function(Oid function);
 
 /* ---------------- query/calls.c ---------------- */
@@ -411,7 +419,7 @@ sg_upsert_wanted(const PlannedStmt *plan)
 
 extern List *sg_upsert_notes(Query *parse);
 extern void sg_upsert_start(QueryDesc *queryDesc, int eflags);
-extern int	sg_upserts_running;	/* are being executed */
+extern SG_OWN int sg_upserts_running; /* are being executed */
 extern void sg_upsert_finish(QueryDesc *queryDesc);
 extern void sg_upsert_end(QueryDesc *queryDesc);
 extern void sg_conflict_target_advise(SgUtility *utility);
@@ -475,7 +483,7 @@ extern bool sg_scope_wants(const Query *query);
 extern void sg_scope_detect(SgStatement *stmt);
 
 /* those that are being executed, or NULL */
-extern struct SgLimitStatement *sg_limited_statements;
+extern SG_OWN struct SgLimitStatement *sg_limited_statements;
 
 /* Is there any limit on rows? */
 static inline bool

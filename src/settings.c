@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -36,6 +37,9 @@ PG_FUNCTION_INFO_V1(sg_clear_column);
 
 /* parameters of the statements below */
 #define MAX_PARAMS	5
+
+/* bytes of a reason */
+#define MAX_REASON	8192
 
 /* the dead rows are skipped if another session is at them */
 #define DELETE_DEAD_LEVELS \
@@ -218,6 +222,23 @@ add_param(Setting *setting, int n, Oid type, Datum value, bool isnull)
 }
 
 /*
+ * The fourth argument.  A table's owner writes it where all read it, and
+ * where safeguard.export_settings() makes one text of all.
+ */
+static void
+add_reason(Setting *setting, FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(3) &&
+		toast_raw_datum_size(PG_GETARG_DATUM(3)) - VARHDRSZ > MAX_REASON)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("reason is longer than %d bytes", MAX_REASON));
+	add_param(setting, 3, TEXTOID,
+			  PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
+			  PG_ARGISNULL(3));
+}
+
+/*
  * The caller's name, for set_by.
  */
 static Datum
@@ -264,9 +285,7 @@ sg_set_level(PG_FUNCTION_ARGS)
 	setting.owner_may_set = level == SG_LEVEL_ERROR;
 	add_param(&setting, 2, TEXTOID, CStringGetTextDatum(sg_level_name(level)),
 			  false);
-	add_param(&setting, 3, TEXTOID,
-			  PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
-			  PG_ARGISNULL(3));
+	add_reason(&setting, fcinfo);
 	add_param(&setting, 4, NAMEOID, caller_name(), false);
 	write_setting(&setting, "table_levels",
 				  "INSERT INTO safeguard.table_levels AS l "
@@ -342,9 +361,7 @@ sg_set_column(PG_FUNCTION_ARGS)
 	init_column_setting(&setting, relid, column, role);
 	setting.what = psprintf("declare column \"%s\" as \"%s\"",
 							column, sg_column_role_name(role));
-	add_param(&setting, 3, TEXTOID,
-			  PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
-			  PG_ARGISNULL(3));
+	add_reason(&setting, fcinfo);
 	add_param(&setting, 4, NAMEOID, caller_name(), false);
 	write_setting(&setting, "column_roles",
 				  "INSERT INTO safeguard.column_roles AS r "

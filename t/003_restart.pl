@@ -16,6 +16,12 @@ use Test::More;
 my $node = incident_node('restart');
 my $file = $node->data_dir . '/pg_stat/safeguard.stat';
 
+my $bytes = $node->safe_psql('postgres',
+	q{SELECT value FROM safeguard.status() WHERE item = 'shared memory bytes'});
+cmp_ok($bytes, '>', 0, 'status() knows how much shared memory there is');
+like(slurp_file($node->logfile),
+	qr/LOG:  safeguard uses $bytes bytes of shared memory/, 'so does the log');
+
 my $FINDINGS = q{SELECT rule, sqlstate, level, database, relation, calls,
 	rejected, first_seen, last_seen, message, hint, query
 	FROM safeguard.findings ORDER BY 1, 2, 3};

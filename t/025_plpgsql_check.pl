@@ -8,31 +8,19 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use lib $FindBin::RealBin;
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Skips;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('plpgsql_check');
+need_extension($node, 'plpgsql_check');
 $node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
-$node->start;
-
-my $available = $node->safe_psql('postgres',
-	q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plpgsql_check'});
-if (!$available)
-{
-	my ($major) = $node->pg_version =~ /^(\d+)/;
-	my $built = $node->safe_psql('postgres', 'SHOW debug_assertions') eq 'on';
-	my $name = "tap-plpgsql_check-$major" . ($built ? '-assert' : '');
-	my $allowed = slurp_file("$FindBin::RealBin/../test/allowed-skips") =~ /^\Q$name\E /m;
-	$node->stop;
-	plan skip_all => 'plpgsql_check is not installed' if $allowed;
-	BAIL_OUT('plpgsql_check is not installed: see script/setup');
-}
-
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'safeguard, plpgsql_check'");
-$node->restart;
+$node->start;
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION safeguard;

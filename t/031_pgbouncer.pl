@@ -13,9 +13,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Pooler;
 use Protocol;
+use Skips;
 use Test::More;
 
-plan skip_all => 'PgBouncer is not installed' unless Pooler->is_installed;
+leave_out('tap-pgbouncer', 'PgBouncer is not installed') unless Pooler->is_installed;
 
 my $node = PostgreSQL::Test::Cluster->new('pooled');
 $node->init;

@@ -322,6 +322,42 @@ is($node->safe_psql('postgres',
 		q{SELECT relation, constraint_name, kind, count FROM safeguard.constraint_violations}),
 	'public.t|t_pkey|unique|3', 'but the violations count');
 
+# where statements are not counted, violations are: also those that no statement inside of it
+# has raised, with parameters, and after an error
+reset_figures();
+$node->safe_psql(
+	'postgres', q{
+	CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+	CREATE FUNCTION catches(a int) RETURNS int LANGUAGE plpgsql AS $$
+	DECLARE p positive;
+	BEGIN
+		BEGIN
+			p := a;
+		EXCEPTION WHEN check_violation THEN NULL;
+		END;
+		BEGIN
+			INSERT INTO t VALUES (1, 1);
+		EXCEPTION WHEN unique_violation THEN NULL;
+		END;
+		RETURN a;
+	END $$});
+{
+	my $client = client();
+	$client->query(q{SET safeguard.track_queries = 'off'});
+	$client->query($_) for 'SELECT catches(-1)', 'SELECT 1 / 0', 'SELECT catches(-1)', 'BEGIN', 'SELECT 1 / 0',
+	  'SELECT 1', 'ROLLBACK', 'SELECT catches(-1)', 'UPDATE t SET v = catches(-1) WHERE id = 2';
+	$client->prepare('c', 'SELECT catches($1::int)');
+	$client->execute('c', '-1') for 1 .. 7;
+	$client->execute('c', 'x');
+	$client->execute('c', '-1');
+	$client->query('INSERT INTO t VALUES (1, 1)');
+	$client->disconnect;
+}
+is($node->safe_psql('postgres',
+		q{SELECT constraint_name, count FROM safeguard.constraint_violations ORDER BY 1}),
+	join("\n", 'positive_check|12', 't_pkey|13'), 'they count where statements do not');
+is(figures_of('SELECT catches(-$1)', 'count(*)'), '0', 'which do not');
+
 # all kinds of violations, and no more than there is room for
 reset_figures();
 $node->safe_psql(
@@ -437,6 +473,12 @@ reset_figures();
 }
 is(figures_of('SELECT pg_sleep($1)', 'calls, errors, total_ms > max_ms'), '2|2|t',
 	'a cancelled statement and one whose session was ended');
+
+# a text that the server cannot read cannot be read for its figures, either
+$node->psql('postgres', q{SET standard_conforming_strings = off; SELECT U&'\0041'});
+$node->psql('postgres', q{SELECT 1; SELECT U&'\zz'});
+is($node->safe_psql('postgres', q{SELECT concat(value, detail) FROM safeguard.status() WHERE item = 'unjudged'}), '0',
+	'which is no failure of counting');
 
 $node->stop;
 done_testing();

@@ -225,7 +225,7 @@ SKIP:
 	if (-w $dir)
 	{
 		chmod 0700, $dir;
-		skip 'permissions do not bind this user', 4;
+		skip 'permissions do not bind this user', 5;
 	}
 	$offset = -s $node->logfile;
 	$node->wait_for_log(
@@ -237,6 +237,10 @@ SKIP:
 			q{SELECT detail FROM safeguard.status() WHERE item = 'collector'}),
 		qr/could not be written since/,
 		'status() tells');
+	like(
+		$node->safe_psql('postgres', 'SELECT warnings FROM safeguard.health()'),
+		qr/advice: the statistics file cannot be written/,
+		'so does health()');
 	$node->stop;
 	my $told = () = slurp_file($node->logfile, $offset) =~ /could not write file "\Q$NAME\E"/g;
 	is($told, 1, 'the log tells once');

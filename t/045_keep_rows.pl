@@ -6,20 +6,15 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Kept;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('keep');
-$node->init(allows_streaming => 1);
-$node->append_conf(
-	'postgresql.conf', q{
-shared_preload_libraries = 'safeguard'
-max_prepared_transactions = 5
-log_statement = none
-wal_level = logical
-});
-$node->start;
+my $node = keeping_node('keep', { allows_streaming => 'logical' }, 'max_prepared_transactions = 5', 'log_statement = none');
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION safeguard;
@@ -29,10 +24,8 @@ $node->safe_psql(
 	CREATE TABLE was AS TABLE t;
 });
 
-# Labels with the number of changes, and tables that belong to none.
+# Labels with the number of changes.
 my $LABELS = q{SELECT label, rows FROM safeguard.kept_rows ORDER BY label};
-my $STRAY = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'safeguard_rows'::regnamespace
-	AND relkind = 'r' AND NOT EXISTS (SELECT FROM safeguard.kept WHERE kept_table = relname)};
 
 # How many kept rows of a label are as the rows were.
 sub intact
@@ -53,17 +46,9 @@ $node->safe_psql(
 	DELETE FROM t WHERE id > 900;
 	COMMIT;
 });
-my ($in, $out, $err) = ('', '', '');
-my $timer = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
-my $open = IPC::Run::start(
-	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres') ],
-	'<', \$in, '>', \$out, '2>', \$err, $timer);
-$in .= q{BEGIN;
+my ($open) = hold($node, q{BEGIN;
 	SELECT safeguard.keep_rows('open', 't');
-	UPDATE t SET v = 'y' WHERE id <= 500;
-	SELECT 'changed';
-};
-$open->pump until $out =~ /changed/;
+	UPDATE t SET v = 'y' WHERE id <= 500});
 $node->safe_psql('postgres', 'CHECKPOINT');
 $node->stop('immediate');
 eval { $open->finish };
@@ -74,19 +59,9 @@ is($node->safe_psql('postgres', $STRAY), '0', 'and no table besides');
 is(intact($node, 'committed'), '600', 'with the rows as they were');
 
 # A session that is killed.
-($in, $out, $err) = ('', '', '');
-$open = IPC::Run::start(
-	[ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres') ],
-	'<', \$in, '>', \$out, '2>', \$err, $timer);
-$in .= q{BEGIN;
+kill_session($node, hold($node, q{BEGIN;
 	SELECT safeguard.keep_rows('killed', 't');
-	UPDATE t SET v = 'z' WHERE id <= 500;
-	SELECT 'pid', pg_backend_pid();
-};
-$open->pump until $out =~ /pid\|(\d+)/;
-my ($pid) = $out =~ /pid\|(\d+)/;
-$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 60000)");
-eval { $open->finish };
+	UPDATE t SET v = 'z' WHERE id <= 500}));
 is($node->safe_psql('postgres', $LABELS), 'committed|600',
 	'a session that is killed leaves nothing');
 is($node->safe_psql('postgres', $STRAY), '0', 'and no table');
@@ -136,17 +111,29 @@ like($stderr, qr/cannot execute safeguard.keep_rows\(\) (during recovery|in a re
 like($stderr, qr/cannot execute safeguard.drop_kept_rows\(\)/, 'nor drops any');
 $standby->stop;
 
-# What logical replication applies is not kept, since nobody keeps there.
-my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
-$subscriber->init;
-$subscriber->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
-$subscriber->start;
-$subscriber->safe_psql('postgres',
-	'CREATE EXTENSION safeguard; CREATE TABLE t (id int PRIMARY KEY, v text, big text)');
+# What logical replication applies is not kept: neither under the label of another
+# session, nor under one that a trigger has begun in the worker itself, which
+# keeps what the trigger changes.
+my $subscriber = keeping_node('subscriber', {});
+$subscriber->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION safeguard;
+	CREATE TABLE t (id int PRIMARY KEY, v text, big text);
+	CREATE TABLE log (id int PRIMARY KEY, v text);
+	INSERT INTO log VALUES (1, 'nothing');
+	CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM safeguard.keep_rows('in the worker', 'public.t', 'public.log');
+		UPDATE public.log SET v = new.v;
+		RETURN new;
+	END $$;
+	CREATE TRIGGER keep BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION keep();
+	ALTER TABLE t ENABLE REPLICA TRIGGER keep;
+});
 $node->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE t');
-my $connstr = $node->connstr('postgres');
-$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION \$\$$connstr\$\$ PUBLICATION p");
-$subscriber->wait_for_subscription_sync($node, 's') if $subscriber->can('wait_for_subscription_sync');
+subscribe($node, $subscriber, 'p');
+my $beside = $subscriber->background_psql('postgres');
+$beside->query_safe(q{BEGIN; SELECT safeguard.keep_rows('beside', 't')});
 $node->safe_psql(
 	'postgres', q{
 	BEGIN;
@@ -154,11 +141,13 @@ $node->safe_psql(
 	UPDATE t SET v = 'published' WHERE id = 700;
 	COMMIT;
 });
-$node->wait_for_catchup('s');
 $subscriber->poll_query_until('postgres', "SELECT v = 'published' FROM t WHERE id = 700");
-is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM safeguard.kept_rows'),
-	'0', 'a subscriber keeps nothing by itself');
-$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s');
+$beside->query_safe(q{UPDATE t SET v = 'by itself' WHERE id = 701; COMMIT});
+$beside->quit;
+is( $subscriber->safe_psql('postgres', 'SELECT label, relation, rows FROM safeguard.kept_rows ORDER BY label, relation'),
+	"beside|public.t|1\nin the worker|public.log|1",
+	'a subscriber keeps what statements change, but not what is applied');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION p');
 
 # A subscriber to all tables does not have those of kept rows.  What it keeps
 # itself has nothing to do with them.
@@ -169,11 +158,7 @@ for my $side ($node, $subscriber)
 }
 $node->safe_psql('everything', q{CREATE PUBLICATION everything FOR ALL TABLES;
 	INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i});
-$connstr = $node->connstr('everything');
-$subscriber->safe_psql('everything',
-	"CREATE SUBSCRIPTION everything CONNECTION \$\$$connstr\$\$ PUBLICATION everything");
-$subscriber->poll_query_until('everything',
-	q{SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')});
+subscribe($node, $subscriber, 'everything', 'everything');
 for my $side ($subscriber, $node)
 {
 	$side->safe_psql(
@@ -213,10 +198,7 @@ $node->safe_psql(
 });
 my $file = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dumpall', '-d', $node->connstr('postgres'), '-f', $file ], 'dumped');
-my $other = PostgreSQL::Test::Cluster->new('other');
-$other->init;
-$other->append_conf('postgresql.conf', "shared_preload_libraries = 'safeguard'");
-$other->start;
+my $other = keeping_node('other', {});
 $other->safe_psql('postgres', 'CREATE TABLE takes_an_oid ()');
 $other->command_ok([ 'psql', '-X', '-q', '-d', $other->connstr('postgres'), '-f', $file ], 'restored');
 is( $other->safe_psql('postgres', 'SELECT label, relation, rows FROM safeguard.kept_rows ORDER BY label'),

@@ -13,9 +13,10 @@ use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Pooler;
+use Skips;
 use Test::More;
 
-plan skip_all => 'PgBouncer is not installed' unless Pooler->is_installed;
+leave_out('tap-pgbouncer', 'PgBouncer is not installed') unless Pooler->is_installed;
 
 my $node = incident_node('pooled', conf => ['log_statement = none']);
 $node->safe_psql(

@@ -13,6 +13,7 @@ use lib $FindBin::RealBin;
 use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Skips;
 use Test::More;
 
 my @strict = (
@@ -22,11 +23,7 @@ my @strict = (
 my $shard = incident_node('shard', conf => \@strict);
 my $node = incident_node('coordinator', conf => \@strict);
 
-if (!$node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'}))
-{
-	$_->stop for $node, $shard;
-	plan skip_all => 'postgres_fdw is not installed';
-}
+need_extension($node, 'postgres_fdw');
 
 $shard->safe_psql(
 	'postgres', q{

@@ -7,8 +7,8 @@
  * All answers come from the relation cache of relations that the statement
  * has locked already, and from plain catalog scans for any other relation
  * (the parent of a foreign key), because a lock that the statement would not
- * take by itself could make it wait for somebody.  Answers live in the
- * memory context that is current when the SgCatalog is made.
+ * take by itself could make it wait for somebody.  Answers live as long as
+ * the memory context that is current at the first question.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,12 +54,19 @@ typedef struct SgRelation
 								 * total (step 2 alone uses partial ones) */
 	List	   *partial_keys;	/* of SgKey, with predicate */
 	List	   *fkeys;			/* of SgKey, once fkeys_known */
+	List	   *composite;		/* of SgKey: those of keys, then of fkeys, that
+								 * have several columns; if it is loaded */
+	Bitmapset  *composite_set;	/* all their columns */
 } SgRelation;
 
-/* The relations looked at in one statement. */
+/*
+ * The relations looked at in one statement.  The keys of an SgRelation belong
+ * to the cache and are not to be changed.
+ */
 typedef struct SgCatalog
 {
 	List	   *relations;		/* of SgRelation */
+	bool		pinned;			/* see sg_cache_pin() */
 } SgCatalog;
 
 /* An index as the arbiter of an ON CONFLICT. */
@@ -110,8 +117,19 @@ extern bool sg_is_unique_set(SgRelation *rel, Bitmapset *cols);
 
 /* ---------------- cache.c ---------------- */
 
+extern void sg_cache_pin(SgCatalog *catalog);
+extern bool sg_cached_relation(Oid relid, SgRelation *info);
+extern void sg_cache_relation(SgRelation *info, List *indexes, uint64 before);
+extern uint64 sg_cache_generation(void);
 extern Oid	sg_cached_parent(Oid relid);
 extern List *sg_cached_foreign_keys(Oid relid);
+
+/* ---------------- remember.c ---------------- */
+
+extern uint64 sg_remember_generation(void);
+extern bool sg_remembered(Oid relid, AttrNumber att, Oid about, Oid *answer);
+extern void sg_remember(Oid relid, AttrNumber att, Oid about, Oid answer,
+						List *members, uint64 before);
 
 /* ---------------- arbiter.c ---------------- */
 

@@ -107,7 +107,7 @@ default_sequence(Node *expr)
  * identity column): it may be drawn from in a trigger, the default gone.
  */
 static Oid
-owned_sequence(Oid relid, AttrNumber att)
+read_owned_sequence(Oid relid, AttrNumber att)
 {
 	Relation	rel;
 	SysScanDesc scan;
@@ -141,13 +141,28 @@ owned_sequence(Oid relid, AttrNumber att)
 	return result;
 }
 
+/* The same, remembered: each view that reads a column depends on it, too. */
+static Oid
+owned_sequence(Oid relid, AttrNumber att)
+{
+	uint64		before;
+	Oid			result;
+
+	if (sg_remembered(relid, att, InvalidOid, &result))
+		return result;
+	before = sg_remember_generation();
+	result = read_owned_sequence(relid, att);
+	sg_remember(relid, att, InvalidOid, result, list_make1_oid(relid), before);
+	return result;
+}
+
 /* Which sequence numbers this column of this very table? */
 static Oid
-column_sequence(Oid relid, AttrNumber att)
+column_sequence(Oid relid, AttrNumber att, Oid (*owned) (Oid, AttrNumber))
 {
 	Oid			seq = default_sequence(column_default(relid, att));
 
-	return OidIsValid(seq) ? seq : owned_sequence(relid, att);
+	return OidIsValid(seq) ? seq : owned(relid, att);
 }
 
 /*
@@ -161,7 +176,7 @@ root_sequence(SgCatalog *catalog, Oid relid, AttrNumber att)
 	char	   *attname = root != relid ? get_attname(relid, att, true) : NULL;
 	AttrNumber	ratt = attname ? get_attnum(root, attname) : InvalidAttrNumber;
 
-	return ratt > 0 ? column_sequence(root, ratt) : InvalidOid;
+	return ratt > 0 ? column_sequence(root, ratt, owned_sequence) : InvalidOid;
 }
 
 /*
@@ -172,12 +187,18 @@ static bool
 another_sequence_in_tree(SgCatalog *catalog, Oid relid, AttrNumber att, Oid seq)
 {
 	Oid			root = sg_relation_root(catalog, relid);
-	char	   *attname = get_attname(relid, att, true);
+	char	   *attname;
 	List	   *members;
 	ListCell   *lc;
+	uint64		before;
+	Oid			known = InvalidOid;
 
 	if (root == relid && !sg_relation(catalog, relid)->has_children)
 		return false;
+	if (sg_remembered(relid, att, seq, &known))
+		return OidIsValid(known);
+	before = sg_remember_generation();
+	attname = get_attname(relid, att, true);
 	members = find_all_inheritors(root, NoLock, NULL);
 	foreach(lc, members)
 	{
@@ -190,11 +211,15 @@ another_sequence_in_tree(SgCatalog *catalog, Oid relid, AttrNumber att, Oid seq)
 		matt = get_attnum(member, attname);
 		if (matt == InvalidAttrNumber)
 			continue;
-		mseq = column_sequence(member, matt);
+		mseq = column_sequence(member, matt, read_owned_sequence);
 		if (OidIsValid(mseq) && mseq != seq)
-			return true;
+		{
+			known = mseq;
+			break;
+		}
 	}
-	return false;
+	sg_remember(relid, att, seq, known, members, before);
+	return OidIsValid(known);
 }
 
 static bool
@@ -284,7 +309,7 @@ sg_column_generated(SgCatalog *catalog, Oid relid, AttrNumber att)
 		ReleaseSysCache(tuple);
 	}
 
-	seq = identity || hasdefault ? column_sequence(relid, att) :
+	seq = identity || hasdefault ? column_sequence(relid, att, owned_sequence) :
 		owned_sequence(relid, att);
 	if (!OidIsValid(seq) && !hasdefault)
 		seq = root_sequence(catalog, relid, att);

@@ -75,14 +75,15 @@ read_unique_index(Oid indexid)
 	return key;
 }
 
-static void
+/* Returns all indexes, keys or not. */
+static List *
 read_keys(SgRelation *info, Relation rel)
 {
 	List	   *indexes;
 	ListCell   *lc;
 
 	if (!rel->rd_rel->relhasindex)
-		return;
+		return NIL;
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
 	{
@@ -97,7 +98,7 @@ read_keys(SgRelation *info, Relation rel)
 		else
 			info->keys = lappend(info->keys, key);
 	}
-	list_free(indexes);
+	return indexes;
 }
 
 /* Finds or makes the entry of a relation, without looking at it. */
@@ -119,10 +120,14 @@ find_relation(SgCatalog *catalog, Oid relid)
 	return info;
 }
 
-/* Copies the foreign keys that the relation cache has. */
-static void
-read_foreign_keys(SgRelation *info, Relation rel)
+/*
+ * Copies the foreign keys that the relation cache has.  A list of its own: what
+ * sg_foreign_keys() may have put into the SgRelation before is the cache's.
+ */
+static List *
+read_foreign_keys(Relation rel)
 {
+	List	   *result = NIL;
 	ListCell   *lc;
 
 	foreach(lc, RelationGetFKeyList(rel))
@@ -140,9 +145,23 @@ read_foreign_keys(SgRelation *info, Relation rel)
 			key->refs[i] = fkey->confkey[i];
 			key->set = bms_add_member(key->set, key->cols[i]);
 		}
-		info->fkeys = lappend(info->fkeys, key);
+		result = lappend(result, key);
 	}
-	info->fkeys_known = true;
+	return result;
+}
+
+/* What other statements have found out before. */
+static void
+read_cached(SgRelation *info)
+{
+	Oid			root = info->root;
+	bool		root_known = info->root_known;
+
+	if (sg_cached_relation(info->relid, info))
+	{
+		info->root = root;
+		info->root_known = root_known;
+	}
 }
 
 /*
@@ -156,11 +175,18 @@ SgRelation *
 sg_relation(SgCatalog *catalog, Oid relid)
 {
 	SgRelation *info = find_relation(catalog, relid);
+	uint64		before;
 	Relation	rel;
+	List	   *indexes;
 
 	if (info->loaded)
 		return info;
+	sg_cache_pin(catalog);
+	read_cached(info);
+	if (info->loaded)
+		return info;
 	info->loaded = true;
+	before = sg_cache_generation();
 	rel = RelationIdGetRelation(relid);
 	if (!RelationIsValid(rel))
 		return info;
@@ -171,9 +197,11 @@ sg_relation(SgCatalog *catalog, Oid relid)
 	info->bounded = rel->rd_rel->relispartition || rel->rd_rel->relchecks > 0;
 	info->generates = RelationGetDescr(rel)->constr != NULL &&
 		RelationGetDescr(rel)->constr->has_generated_stored;
-	read_keys(info, rel);
-	read_foreign_keys(info, rel);
+	indexes = read_keys(info, rel);
+	info->fkeys = read_foreign_keys(rel);
+	info->fkeys_known = true;
 	RelationClose(rel);
+	sg_cache_relation(info, indexes, before);
 	return info;
 }
 
@@ -189,6 +217,7 @@ sg_foreign_keys(SgCatalog *catalog, Oid relid)
 
 	if (!rel->fkeys_known)
 	{
+		sg_cache_pin(catalog);
 		rel->fkeys = sg_cached_foreign_keys(relid);
 		rel->fkeys_known = true;
 	}

@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "failopen.h"
 #include "ddl/bypass.h"
 
 #define ROLE_PARAMETER "session_replication_role"
@@ -90,7 +91,7 @@ sg_bypass_role_done(SgUtility *utility)
 	SgFinding  *finding;
 
 	if (!IsA(utility->pstmt->utilityStmt, VariableSetStmt) ||
-		!becomes_replica(utility) || sg_ddl(utility)->was_replica)
+		!becomes_replica(utility) || utility->was_replica)
 		return;
 	finding = sg_ddl_finding(SG_RULE_CONSTRAINT_BYPASS, InvalidOid);
 	finding->message = pstrdup("SET session_replication_role = replica switches foreign keys and triggers off");
@@ -208,38 +209,52 @@ sg_bypass_write_finding(CmdType operation, Oid relid)
 	return make_write_finding(write_command(operation), relid);
 }
 
+typedef struct ReplicaWrite
+{
+	QueryDesc  *queryDesc;
+	MemoryContext work;
+} ReplicaWrite;
+
+/* Called by sg_fail_open() */
+static void
+report_writes(void *arg)
+{
+	ReplicaWrite *write = (ReplicaWrite *) arg;
+	PlannedStmt *plan = write->queryDesc->plannedstmt;
+	ListCell   *lc;
+	SgSource	source;
+
+	MemoryContextSwitchTo(write->work);
+	sg_fault("replica");
+	sg_query_source(&source, write->queryDesc);
+	foreach(lc, plan->resultRelations)
+		report_write(write_command(write_operation(plan, lfirst_int(lc))),
+					 rt_fetch(lfirst_int(lc), plan->rtable)->relid, &source);
+}
+
 /*
  * A statement starts under session_replication_role = replica.
  */
 void
 sg_bypass_write(QueryDesc *queryDesc, int eflags)
 {
-	PlannedStmt *plan = queryDesc->plannedstmt;
-	MemoryContext work;
-	MemoryContext caller;
-	ListCell   *lc;
-	SgSource	source;
+	ReplicaWrite write = {queryDesc, NULL};
 
-	if (plan->resultRelations == NIL || !sg_enabled ||
+	if (queryDesc->plannedstmt->resultRelations == NIL || !sg_enabled ||
 		(eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 ||
 		sg_execution_is_exempt(eflags))
 		return;
 
-	work = AllocSetContextCreate(CurrentMemoryContext, "safeguard judgement",
-								 ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(work);
-	sg_query_source(&source, queryDesc);
-	foreach(lc, plan->resultRelations)
-		report_write(write_command(write_operation(plan, lfirst_int(lc))),
-					 rt_fetch(lfirst_int(lc), plan->rtable)->relid, &source);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+	write.work = AllocSetContextCreate(CurrentMemoryContext,
+									   "safeguard judgement",
+									   ALLOCSET_SMALL_SIZES);
+	(void) sg_fail_open(report_writes, &write);
+	MemoryContextDelete(write.work);
 }
 
 /*
- * Nothing has happened yet: see what a SET finds, and judge a COPY FROM, which
- * starts no executor.  Who may not write to the table is refused by the
- * command itself.
+ * Nothing has happened yet: judge a COPY FROM, which starts no executor.  Who
+ * may not write to the table is refused by the command itself.
  */
 void
 sg_bypass_role_before(SgUtility *utility)
@@ -247,10 +262,6 @@ sg_bypass_role_before(SgUtility *utility)
 	Oid			relid;
 	SgSource	source;
 
-	if (sg_bypass_role_wants(utility->pstmt->utilityStmt) &&
-		IsA(utility->pstmt->utilityStmt, VariableSetStmt))
-		sg_ddl(utility)->was_replica =
-			SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
 	if (!IsA(utility->pstmt->utilityStmt, CopyStmt))
 		return;
 	relid = sg_ddl(utility)->target;

@@ -79,7 +79,6 @@ typedef struct SgDdl
 	List	   *triggers;		/* OIDs: switched off by the command */
 	List	   *constraints;	/* OIDs: made without a check of the rows */
 	List	   *unvalidated;	/* names of such that were there before */
-	bool		was_replica;	/* session_replication_role before a SET */
 } SgDdl;
 
 /* An index that is being built. */

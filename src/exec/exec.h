@@ -44,6 +44,7 @@ typedef struct SgRowCount
 	bool		counts_changed; /* counts "changed", for others too */
 	bool		untagged;		/* has no part in the command tag */
 	uint64		seen;			/* tag's number when last looked at */
+	uint64		quiet;			/* see sg_rowcount_quiet() */
 	int64		added;			/* to it, since the node was called */
 	double		own_figure;		/* MERGE's or ON CONFLICT's, the same */
 	List	   *foreign;		/* of ForeignScanState that change rows */
@@ -53,5 +54,6 @@ typedef struct SgRowCount
 } SgRowCount;
 
 extern void sg_rowcount_attach(SgRowCount *count, bool each_row);
+extern void sg_rowcount_quiet(SgRowCount *count, uint64 rows);
 
 #endif							/* SG_EXEC_H */

@@ -50,22 +50,44 @@ determined_columns(SgMatch *match)
 	return result;
 }
 
+/* The everyday case: each key column equals itself in another row of T. */
+bool
+sg_same_columns(SgMatch *match)
+{
+	if (match->key->foreign ||
+		match->source->relid != match->target->relid ||
+		!bms_is_subset(match->key->set, match->all_matched))
+		return false;
+	for (int i = 0; i < match->key->ncols; i++)
+		if (sg_source_column(match, match->key->cols[i]) != match->key->cols[i])
+			return false;
+	return true;
+}
+
 /* Step 1: some unique key is covered by one source row and pins. */
 bool
 sg_whole_key(SgMatch *match)
 {
 	Bitmapset  *known = determined_columns(match);
+	SgAsked    *asked = match->asked;
 	ListCell   *lc;
 
+	if (asked->known && bms_equal(asked->known, known))
+		return asked->whole;
+	asked->known = known;
+	asked->whole = false;
 	foreach(lc, match->target->keys)
 	{
 		SgKey	   *key = (SgKey *) lfirst(lc);
 
 		if (bms_is_subset(key->set, known) &&
 			(key->ncols > 1 || !keys_leak(match)))
-			return true;
+		{
+			asked->whole = true;
+			break;
+		}
 	}
-	return false;
+	return asked->whole;
 }
 
 /* Does the statement say what a partial index demands of its rows? */
@@ -80,7 +102,10 @@ predicate_implied(SgMatch *match, SgKey *key)
 								false);
 }
 
-/* Step 2: the matched columns are unique by themselves. */
+/*
+ * Step 2: the matched columns are unique by themselves.  By a whole index they
+ * would have been a key in step 1.
+ */
 bool
 sg_matched_is_unique(SgMatch *match)
 {
@@ -88,8 +113,6 @@ sg_matched_is_unique(SgMatch *match)
 
 	if (keys_leak(match))
 		return false;
-	if (sg_is_unique_set(match->target, match->all_matched))
-		return true;
 	foreach(lc, match->target->partial_keys)
 	{
 		SgKey	   *key = (SgKey *) lfirst(lc);
@@ -105,15 +128,21 @@ sg_matched_is_unique(SgMatch *match)
 bool
 sg_matched_is_generated(SgMatch *match)
 {
+	SgAsked    *asked = match->asked;
 	int			att = -1;
 
-	while ((att = bms_next_member(match->all_matched, att)) >= 0)
-		if (sg_column_declared(match->catalog, match->target->relid, att) ||
+	if (asked->matched && asked->matched == match->all_matched)
+		return asked->generated;
+	asked->matched = match->all_matched;
+	asked->generated = false;
+	while (!asked->generated &&
+		   (att = bms_next_member(match->all_matched, att)) >= 0)
+		asked->generated =
+			sg_column_declared(match->catalog, match->target->relid, att) ||
 			(!sg_has_foreign_key(match->catalog, match->target->relid, att,
 								 bms_make_singleton(att)) &&
-			 sg_column_generated(match->catalog, match->target->relid, att)))
-			return true;
-	return false;
+			 sg_column_generated(match->catalog, match->target->relid, att));
+	return asked->generated;
 }
 
 /* Step 3: it may well be unique, although nothing says so. */

@@ -430,23 +430,10 @@ judge_dropped(SgMatch *match)
 		decide(match, 10, SG_VERDICT_ACCEPT);
 }
 
-/* The everyday case: each key column equals itself in another row of T. */
-bool
-sg_same_columns(SgMatch *match)
-{
-	if (match->key->foreign ||
-		match->source->relid != match->target->relid ||
-		!bms_is_subset(match->key->set, match->all_matched))
-		return false;
-	for (int i = 0; i < match->key->ncols; i++)
-		if (sg_source_column(match, match->key->cols[i]) != match->key->cols[i])
-			return false;
-	return true;
-}
-
 /*
  * Judges one key against one source: sets verdict, step, and for a doubt or a
- * rejection the reason and the columns it is about.
+ * rejection the reason and the columns it is about.  Of a settled match ACCEPT is
+ * whatever does not identify the row.
  */
 void
 sg_judge_match(SgMatch *match)
@@ -487,6 +474,11 @@ sg_judge_match(SgMatch *match)
 	if (bms_is_empty(match->dropped))
 	{
 		decide(match, 1, SG_VERDICT_ACCEPT);
+		return;
+	}
+	if (match->settled)
+	{
+		decide(match, 4, SG_VERDICT_ACCEPT);
 		return;
 	}
 	if (sg_split_rows(match))

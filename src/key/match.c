@@ -132,14 +132,17 @@ kin_column(SgMatch *match, Oid relid, AttrNumber att)
 static bool
 unique_in_source(SgMatch *match, Oid relid, Bitmapset *cols)
 {
+	SgAsked    *asked = match->asked;
 	int			att = -1;
 
-	if (sg_is_unique_set(sg_relation(match->catalog, relid), cols))
-		return true;
-	while ((att = bms_next_member(cols, att)) >= 0)
-		if (sg_column_declared(match->catalog, relid, att))
-			return true;
-	return false;
+	if (asked->relid == relid && bms_equal(asked->cols, cols))
+		return asked->unique;
+	asked->relid = relid;
+	asked->cols = bms_copy(cols);
+	asked->unique = sg_is_unique_set(sg_relation(match->catalog, relid), cols);
+	while (!asked->unique && (att = bms_next_member(cols, att)) >= 0)
+		asked->unique = sg_column_declared(match->catalog, relid, att);
+	return asked->unique;
 }
 
 /* A column of equal name and comparable type that is no key by itself. */
@@ -297,6 +300,26 @@ matched_source_columns(SgMatch *match)
 	return result;
 }
 
+/* The part of P and of the matched columns of S that is the same for all keys. */
+static void
+count_common_pins(SgMatch *match)
+{
+	SgAsked    *asked = match->asked;
+
+	if (asked->source == match->source)
+		return;
+	asked->source = match->source;
+	asked->pinned = NULL;
+	for (int i = 0; i < match->scene->target->ncolumns; i++)
+	{
+		SgNode	   *node = match->scene->target->columns[i];
+
+		if (node && node->att > 0 && pin_counts(match, node->att))
+			asked->pinned = bms_add_member(asked->pinned, node->att);
+	}
+	asked->source_cols = matched_source_columns(match);
+}
+
 /*
  * Sets P, of all columns of all keys of the target, and with it D and the
  * matched columns of S.
@@ -307,14 +330,8 @@ sg_count_pins(SgMatch *match)
 	Bitmapset  *known;
 	int			att = -1;
 
-	match->pinned = NULL;
-	for (int i = 0; i < match->scene->target->ncolumns; i++)
-	{
-		SgNode	   *node = match->scene->target->columns[i];
-
-		if (node && node->att > 0 && pin_counts(match, node->att))
-			match->pinned = bms_add_member(match->pinned, node->att);
-	}
+	count_common_pins(match);
+	match->pinned = bms_copy(match->asked->pinned);
 	/* bounds and CHECKs pin columns that no condition speaks of */
 	while ((att = bms_next_member(match->key->set, att)) >= 0)
 		if (!bms_is_member(att, match->matched) && pin_counts(match, att))
@@ -336,7 +353,7 @@ sg_count_pins(SgMatch *match)
 	match->dropped = bms_difference(bms_difference(match->key->set,
 												   match->matched),
 									match->pinned);
-	match->source_cols = matched_source_columns(match);
+	match->source_cols = bms_copy(match->asked->source_cols);
 	att = -1;
 	while ((att = bms_next_member(match->pinned, att)) >= 0)
 	{

@@ -46,6 +46,24 @@ typedef struct SgSibling
 	bool		by_name;		/* by nothing but its name */
 } SgSibling;
 
+/*
+ * What was asked of all keys last.  The keys of one relation mostly ask the same
+ * of the same columns: a hundred of them would look at each other every time.
+ */
+typedef struct SgAsked
+{
+	Bitmapset  *known;			/* sg_whole_key() */
+	bool		whole;
+	Oid			relid;			/* is "cols" unique there? */
+	Bitmapset  *cols;
+	bool		unique;
+	Bitmapset  *matched;		/* sg_matched_is_generated() */
+	bool		generated;
+	SgItem	   *source;			/* what sg_count_pins() finds without the key */
+	Bitmapset  *pinned;
+	Bitmapset  *source_cols;
+} SgAsked;
+
 typedef struct SgMatch
 {
 	SgScene    *scene;
@@ -59,8 +77,11 @@ typedef struct SgMatch
 	Bitmapset  *pinned;			/* P */
 	Bitmapset  *dropped;		/* D */
 	Bitmapset  *source_cols;	/* columns of S that are matched */
+	SgAsked    *asked;			/* of the scene */
 	bool		shape_only;		/* the row is identified otherwise: look for
 								 * errors of shape alone */
+	bool		settled;		/* another key is rejected: look for errors of
+								 * shape, and whether the row is identified */
 
 	SgVerdict	verdict;
 	SgReason	reason;
@@ -92,10 +113,10 @@ extern bool sg_sibling_other_value(SgMatch *match, AttrNumber att,
 /* ---------------- judge.c ---------------- */
 
 extern void sg_judge_match(SgMatch *match);
-extern bool sg_same_columns(SgMatch *match);
 
 /* ---------------- identify.c ---------------- */
 
+extern bool sg_same_columns(SgMatch *match);
 extern bool sg_whole_key(SgMatch *match);
 extern bool sg_matched_is_unique(SgMatch *match);
 extern bool sg_matched_is_generated(SgMatch *match);

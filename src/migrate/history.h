@@ -17,6 +17,7 @@
 
 /* ---------------- trust.c ---------------- */
 
+extern bool sg_role_is_trusted(Oid role);
 extern bool sg_table_is_plain(Relation rel);
 
 /* ---------------- figures.c ---------------- */

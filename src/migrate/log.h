@@ -12,12 +12,16 @@
 #ifndef SG_MIGRATION_LOG_H
 #define SG_MIGRATION_LOG_H
 
+#include "access/xact.h"
 #include "executor/execdesc.h"
+#include "executor/instrument.h"
 #include "utils/elog.h"
 #include "utils/timestamp.h"
 
 #include "migrate/migrate.h"
 #include "migrate/tools.h"
+#include "own.h"
+#include "stats/findings.h"
 
 #define SG_LOG_ENTRIES	1000	/* migrations that are remembered */
 #define SG_LOG_DATABASES	100 /* databases that have totals */
@@ -115,7 +119,7 @@ extern void sg_migration_log_reset(void);
 extern void *sg_migration_totals_snapshot(uint64 *nitems, bool alone);
 extern void sg_migration_totals_restore(void *items, uint64 nitems);
 
-extern bool sg_migration_log_on;	/* is there shared memory for it? */
+extern SG_OWN bool sg_migration_log_on; /* is there shared memory for it? */
 
 extern void sg_log_add(const SgLogEntry *entry, bool only_history);
 extern void sg_log_skip(void);
@@ -149,7 +153,32 @@ extern bool sg_log_may_see(Oid roleid);
 
 /* ---------------- measure.c ---------------- */
 
-extern void sg_migration_measure_init(void);
+/* what was so when the last transaction ended, or has come since */
+typedef struct SgMigrationBefore
+{
+	uint64		wal;
+	int64		findings;
+	int64		lock_wait_us;
+	char		error[SG_LOG_ERROR];
+} SgMigrationBefore;
+
+extern SG_OWN SgMigrationBefore sg_migration_before;
+extern SG_OWN bool sg_migration_seen;	/* what would be told of this one */
+
+/* A transaction has ended, of which nothing has to be told. */
+static inline void
+sg_migration_begin_anew(void)
+{
+	sg_migration_before.wal = pgWalUsage.wal_bytes;
+	sg_migration_before.findings = sg_findings_raised;
+	sg_migration_before.lock_wait_us = 0;
+	sg_migration_before.error[0] = '\0';
+}
+
+extern void sg_migration_transaction(XactEvent event);
+extern void sg_migration_subtransaction(SubXactEvent event,
+										SubTransactionId mine,
+										SubTransactionId parent);
 extern void sg_migration_wrote(QueryDesc *queryDesc);
 extern void sg_migration_command(const Node *stmt);
 extern void sg_migration_log_error(const ErrorData *edata);

@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "failopen.h"
 #include "migrate/log.h"
 #include "safeguard.h"
 #include "stats/findings.h"
@@ -58,12 +59,10 @@ typedef struct Write
 static Oid	others[OTHERS];
 static int64 commands[LEVELS];
 static bool any_commands = false;
+bool		sg_migration_seen = false;	/* anything: "nwrites" or "any_commands" */
 static Write writes[MAX_WRITES];
 static int	nwrites = 0;
-static uint64 wal_before = 0;	/* when the last transaction ended */
-static int64 lock_wait_us = 0;
-static int64 findings_before = 0;	/* the same */
-static char error[SG_LOG_ERROR];
+SgMigrationBefore sg_migration_before;
 static char database[NAMEDATALEN];
 static SgRows all_rows;			/* of the transaction, before it ends */
 static SgRows other_rows;		/* not in the history table of writes[0] */
@@ -87,6 +86,7 @@ sg_migration_command(const Node *stmt)
 		return;
 	commands[level_now()]++;
 	any_commands = true;
+	sg_migration_seen = true;
 }
 
 int64
@@ -130,7 +130,7 @@ sg_migration_log_wait(const ErrorData *edata)
 		return;
 	if (strncmp(edata->message_id, "process %d acquired ", 20) == 0 ||
 		strncmp(edata->message_id, "process %d failed to acquire ", 29) == 0)
-		lock_wait_us += milliseconds_in(edata->message);
+		sg_migration_before.lock_wait_us += milliseconds_in(edata->message);
 }
 
 /*
@@ -140,7 +140,8 @@ void
 sg_migration_log_error(const ErrorData *edata)
 {
 	if (nwrites > 0 && IsTransactionState() && edata->message != NULL)
-		sg_copy_text(error, edata->message, sizeof(error));
+		sg_copy_text(sg_migration_before.error, edata->message,
+					 sizeof(sg_migration_before.error));
 }
 
 /* ---------------- writing to a history table ---------------- */
@@ -186,6 +187,7 @@ get_write(Oid relid)
 	write->subid = subid;
 	write->entry.relid = relid;
 	nwrites++;
+	sg_migration_seen = true;
 	return write;
 }
 
@@ -210,13 +212,25 @@ note_write(Relation rel, const SgTool *tool, const SgWritten *written)
 				GetCurrentTransactionStartTimestamp());
 }
 
-static void
-examine(QueryDesc *queryDesc, Oid relid)
+/* A table that a statement has changed. */
+typedef struct Changed
 {
-	EState	   *estate = queryDesc->estate;
+	QueryDesc  *queryDesc;
+	Oid			relid;
+} Changed;
+
+/* Called by sg_fail_open() */
+static void
+examine(void *arg)
+{
+	const Changed *changed = (const Changed *) arg;
+	Oid			relid = changed->relid;
+	EState	   *estate = changed->queryDesc->estate;
 	Relation	rel = table_open(relid, NoLock);
 	const SgTool *tool = sg_history_tool(rel);
 	SgWritten	written;
+
+	sg_fault("history");
 
 	if (tool == NULL)
 		remember_other(relid);
@@ -244,19 +258,20 @@ sg_migration_wrote(QueryDesc *queryDesc)
 	foreach(lc, plan->resultRelations)
 	{
 		Oid			relid = rt_fetch(lfirst_int(lc), plan->rtable)->relid;
+		Changed		changed = {queryDesc, relid};
 
 		if (++seen > RELATIONS_SEEN)
 			break;
 		if (others[relid % OTHERS] != relid)
-			examine(queryDesc, relid);
+			(void) sg_fail_open(examine, &changed);
 	}
 }
 
 /* ---------------- subtransactions ---------------- */
 
-static void
-subxact_callback(SubXactEvent event, SubTransactionId mine,
-				 SubTransactionId parent, void *arg)
+void
+sg_migration_subtransaction(SubXactEvent event, SubTransactionId mine,
+							SubTransactionId parent)
 {
 	int			level;
 
@@ -294,8 +309,9 @@ sg_measure_entry(SgLogEntry *entry)
 	entry->encoding = GetDatabaseEncoding();
 	entry->pid = MyProcPid;
 	entry->session = MyStartTimestamp;
-	entry->findings = sg_findings_raised - findings_before;
-	entry->lock_wait_ms = log_lock_waits ? lock_wait_us / 1000.0 : -1;
+	entry->findings = sg_findings_raised - sg_migration_before.findings;
+	entry->lock_wait_ms = log_lock_waits ?
+		sg_migration_before.lock_wait_us / 1000.0 : -1;
 }
 
 static void
@@ -306,12 +322,13 @@ fill_figures(SgLogEntry *entry, bool succeeded)
 	entry->duration_ms = (GetCurrentTimestamp() - entry->started_at) / 1000.0;
 	entry->ddl_count = sg_measured_commands();
 	entry->rows = all_rows;
-	entry->wal_bytes = pgWalUsage.wal_bytes - wal_before;
+	entry->wal_bytes = pgWalUsage.wal_bytes - sg_migration_before.wal;
 	entry->succeeded = succeeded;
 	memcpy(entry->database, database, NAMEDATALEN);
 	if (!succeeded)
-		sg_copy_text(entry->error, error[0] != '\0' ? error :
-					 "transaction was rolled back", sizeof(entry->error));
+		sg_copy_text(entry->error, sg_migration_before.error[0] != '\0' ?
+					 sg_migration_before.error : "transaction was rolled back",
+					 sizeof(entry->error));
 }
 
 /*
@@ -379,10 +396,8 @@ forget_transaction(void)
 	if (any_commands)
 		memset(commands, 0, sizeof(commands));
 	any_commands = false;
-	lock_wait_us = 0;
-	error[0] = '\0';
-	wal_before = pgWalUsage.wal_bytes;
-	findings_before = sg_findings_raised;
+	sg_migration_seen = false;
+	sg_migration_begin_anew();
 }
 
 /*
@@ -395,8 +410,12 @@ look_at_rows(void)
 	sg_rows_of_transaction(&other_rows, writes[0].entry.relid);
 }
 
-static void
-xact_callback(XactEvent event, void *arg)
+/*
+ * A transaction comes to its end, or has come.  Where nothing was seen of it,
+ * sg_migration_begin_anew() is as good behind it.
+ */
+void
+sg_migration_transaction(XactEvent event)
 {
 	switch (event)
 	{
@@ -422,14 +441,4 @@ xact_callback(XactEvent event, void *arg)
 			return;
 	}
 	forget_transaction();
-}
-
-/*
- * Called once, when the library is preloaded.
- */
-void
-sg_migration_measure_init(void)
-{
-	RegisterXactCallback(xact_callback, NULL);
-	RegisterSubXactCallback(subxact_callback, NULL);
 }

@@ -180,15 +180,22 @@ plans_plainly(Relation rel)
 }
 
 /*
+ * Could the role run code as the current user anyway?
+ */
+bool
+sg_role_is_trusted(Oid role)
+{
+	return superuser_arg(role) || has_privs_of_role(role, GetUserId());
+}
+
+/*
  * May the current user select from the table?  Yes if its owner could run
  * code as this user anyway, or has attached none.
  */
 bool
 sg_table_is_plain(Relation rel)
 {
-	Oid			owner = rel->rd_rel->relowner;
-
-	if (superuser_arg(owner) || has_privs_of_role(owner, GetUserId()))
+	if (sg_role_is_trusted(rel->rd_rel->relowner))
 		return true;
 	return policies_are_plain(rel) && plans_plainly(rel);
 }

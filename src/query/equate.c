@@ -58,7 +58,7 @@ add_tie(Equation *eq, SgTieKind kind, SgNode *target, SgNode *source)
 
 	if (eq->trust != SG_TRUST_WRITTEN || source->item->number == 0)
 		return;
-	tie = palloc0(sizeof(SgTie));
+	tie = sg_scene_alloc(eq->scene, sizeof(SgTie));
 	tie->kind = kind;
 	tie->att = target->att;
 	tie->node = source;

@@ -12,7 +12,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
-#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_clause.h"
 #include "parser/parsetree.h"
@@ -26,13 +25,18 @@
 #define MAX_SCOPES 1000
 
 static void enter_jointree(SgScene *scene, SgScope *scope, Node *node);
-static void jointree_quals(SgScene *scene, SgScope *scope, Node *node,
-						   List *above);
 
 /* ------------------------------------------------------------------------
  * Range table entries
  * ------------------------------------------------------------------------
  */
+
+static SgEntry *
+make_entries(SgScene *scene, const Query *query)
+{
+	return sg_scene_alloc(scene, sizeof(SgEntry) *
+						  (list_length(query->rtable) + 1));
+}
 
 /*
  * Finds the CTE that an entry refers to; *owner becomes the scope it is
@@ -55,11 +59,10 @@ find_cte(SgScene *scene, SgScope *scope, RangeTblEntry *rte, SgScope **owner)
 	else if (levels <= list_length(scene->stmt->parents))
 	{
 		query = list_nth_node(Query, scene->stmt->parents, levels - 1);
-		scope = palloc0(sizeof(SgScope));
+		scope = sg_scene_alloc(scene, sizeof(SgScope));
 		scope->query = query;
 		scope->judged = scene->focus < 0;
-		scope->entries = palloc0(sizeof(SgEntry) *
-								 (list_length(query->rtable) + 1));
+		scope->entries = make_entries(scene, query);
 	}
 	*owner = scope;
 	if (query == NULL)
@@ -106,13 +109,12 @@ enter_cte(SgScene *scene, SgScope *scope, RangeTblEntry *rte, SgForm form)
 	owner->judged = scope->judged;
 	if (rte->self_reference)
 	{
-		SgScope    *whole = palloc0(sizeof(SgScope));
+		SgScope    *whole = sg_scene_alloc(scene, sizeof(SgScope));
 
 		whole->parent = owner;
 		whole->query = (Query *) cte->ctequery;
 		whole->judged = scope->judged;
-		whole->entries = palloc0(sizeof(SgEntry) *
-								 (list_length(whole->query->rtable) + 1));
+		whole->entries = make_entries(scene, whole->query);
 		result = sg_enter_query(scene, body, whole, form, NULL);
 	}
 	else
@@ -128,9 +130,12 @@ enter_cte(SgScene *scene, SgScope *scope, RangeTblEntry *rte, SgForm form)
 SgEntry *
 sg_entry(SgScene *scene, SgScope *scope, Index rti)
 {
-	SgEntry    *entry = &scope->entries[rti];
 	RangeTblEntry *rte = rt_fetch(rti, scope->query->rtable);
+	SgEntry    *entry;
 
+	if (scope->entries == NULL)
+		scope->entries = make_entries(scene, scope->query);
+	entry = &scope->entries[rti];
 	if (entry->item != NULL || entry->sub != NULL)
 		return entry;
 	if (rte->rtekind == RTE_SUBQUERY && rte->subquery != NULL)
@@ -182,84 +187,6 @@ enter_jointree(SgScene *scene, SgScope *scope, Node *node)
 	}
 }
 
-/* Range table indexes below a jointree node, join aliases included. */
-static Relids
-jointree_members(Node *node)
-{
-	Relids		result = NULL;
-	ListCell   *lc;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, RangeTblRef))
-		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
-	if (IsA(node, FromExpr))
-	{
-		foreach(lc, ((FromExpr *) node)->fromlist)
-			result = bms_join(result, jointree_members((Node *) lfirst(lc)));
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-
-		result = bms_join(jointree_members(join->larg),
-						  jointree_members(join->rarg));
-		if (join->rtindex > 0)
-			result = bms_add_member(result, join->rtindex);
-	}
-	return result;
-}
-
-/* Would one of these conditions fail for a row of NULLs of these members? */
-static bool
-rejects_nulls(List *conditions, Node *members)
-{
-	Relids		strict = NULL;
-	ListCell   *lc;
-
-	foreach(lc, conditions)
-		strict = bms_join(strict, find_nonnullable_rels((Node *) lfirst(lc)));
-	return bms_overlap(strict, jointree_members(members));
-}
-
-/*
- * Takes the conditions of joins and WHERE.  The ON of an outer join limits
- * nothing, unless a condition above makes it an inner one.
- */
-static void
-jointree_quals(SgScene *scene, SgScope *scope, Node *node, List *above)
-{
-	ListCell   *lc;
-
-	if (node == NULL)
-		return;
-	check_stack_depth();
-	if (IsA(node, FromExpr))
-	{
-		FromExpr   *from = (FromExpr *) node;
-
-		foreach(lc, from->fromlist)
-			jointree_quals(scene, scope, (Node *) lfirst(lc), above);
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-		bool		inner = true;
-
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
-			inner = rejects_nulls(above, join->rarg);
-		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
-			inner = inner && rejects_nulls(above, join->larg);
-		if (inner && join->quals)
-			above = lcons(join->quals, list_copy(above));
-		if (join->quals)
-			sg_condition(scene, scope, join->quals,
-						 inner ? SG_TRUST_WRITTEN : SG_TRUST_OUTER);
-		jointree_quals(scene, scope, join->larg, above);
-		jointree_quals(scene, scope, join->rarg, above);
-	}
-}
-
 /* ------------------------------------------------------------------------
  * Queries
  * ------------------------------------------------------------------------
@@ -270,7 +197,7 @@ SgScope *
 sg_make_scope(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 			  Node *link)
 {
-	SgScope    *scope = palloc0(sizeof(SgScope));
+	SgScope    *scope = sg_scene_alloc(scene, sizeof(SgScope));
 
 	scene->nscopes++;
 	scope->query = query;
@@ -278,7 +205,8 @@ sg_make_scope(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 	scope->form = form;
 	scope->link = link;
 	scope->judged = parent ? parent->judged : scene->focus < 0;
-	scope->entries = palloc0(sizeof(SgEntry) * (list_length(query->rtable) + 1));
+	if (query->setOperations == NULL)
+		scope->entries = make_entries(scene, query);
 	return scope;
 }
 
@@ -294,6 +222,42 @@ setop_leaves(Node *node)
 	if (setop->op == SETOP_EXCEPT)
 		return setop_leaves(setop->larg);
 	return list_concat(setop_leaves(setop->larg), setop_leaves(setop->rarg));
+}
+
+/* The same, made once for all scenes. */
+static List *
+known_leaves(SgScene *scene, Node *setop)
+{
+	SgKnown    *known = sg_known(scene, setop);
+
+	if (known->leaves == NIL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scene->keep);
+
+		known->leaves = setop_leaves(setop);
+		MemoryContextSwitchTo(old);
+	}
+	return known->leaves;
+}
+
+/*
+ * Enters one arm of a set operation.  The scope of that has no entries, since
+ * no Var refers to one, and there may be as many as scenes.
+ */
+static SgScope *
+enter_arm(SgScene *scene, SgScope *scope, RangeTblRef *leaf)
+{
+	RangeTblEntry *rte = rt_fetch(leaf->rtindex, scope->query->rtable);
+	SgScope    *arm;
+
+	if (rte->rtekind != RTE_SUBQUERY || rte->subquery == NULL)
+		return sg_entry(scene, scope, leaf->rtindex)->sub;
+	arm = sg_enter_query(scene, rte->subquery, scope, scope->form, NULL);
+	if (arm != NULL)
+		arm->rte = rte;
+	else
+		sg_add_item(scene, scope, leaf->rtindex);
+	return arm;
 }
 
 static void
@@ -360,11 +324,11 @@ sg_enter_query(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 	scope = sg_make_scope(scene, query, parent, form, link);
 	if (query->setOperations != NULL)
 	{
-		List	   *leaves = setop_leaves(query->setOperations);
+		List	   *leaves = known_leaves(scene, query->setOperations);
 		int			taken = sg_choose(scene, list_length(leaves));
-		RangeTblRef *leaf = list_nth_node(RangeTblRef, leaves, taken);
 
-		scope->arm = sg_entry(scene, scope, leaf->rtindex)->sub;
+		scope->arm = enter_arm(scene, scope,
+							   list_nth_node(RangeTblRef, leaves, taken));
 		return scope;
 	}
 	if (query->jointree == NULL)
@@ -372,9 +336,8 @@ sg_enter_query(SgScene *scene, Query *query, SgScope *parent, SgForm form,
 	enter_jointree(scene, scope, (Node *) query->jointree);
 	if (query->resultRelation > 0)
 		sg_entry(scene, scope, query->resultRelation);
-	jointree_quals(scene, scope, (Node *) query->jointree,
-				   query->jointree->quals ?
-				   list_make1(query->jointree->quals) : NIL);
+	sg_from_quals(scene, scope, query->jointree, &query->jointree->quals,
+			   query->jointree->quals ? 1 : 0);
 	if (query->jointree->quals)
 		sg_condition(scene, scope, query->jointree->quals, SG_TRUST_WRITTEN);
 	mark_grouping(scene, scope);
@@ -394,21 +357,20 @@ sg_enter_leaf(SgScene *scene, SgScope *scope, Node *leaf)
 SgScope *
 sg_enter_sublink(SgScene *scene, SubLink *link, SgScope *scope, SgForm form)
 {
-	ListCell   *lc;
 	SgScope    *sub;
 
-	foreach(lc, scene->links)
-	{
-		sub = (SgScope *) lfirst(lc);
+	for (sub = scene->links; sub != NULL; sub = sub->next_link)
 		if (sub->link == (Node *) link && sub->parent == scope)
 			return sub;
-	}
 	if (!IsA(link->subselect, Query))
 		return NULL;
 	sub = sg_enter_query(scene, (Query *) link->subselect, scope, form,
 						 (Node *) link);
 	if (sub != NULL)
-		scene->links = lappend(scene->links, sub);
+	{
+		sub->next_link = scene->links;
+		scene->links = sub;
+	}
 	return sub;
 }
 
@@ -430,6 +392,14 @@ sg_scope_output(SgScope **scope, int resno)
 		return NULL;
 	tlist = from->query->commandType == CMD_SELECT ?
 		from->query->targetList : from->query->returningList;
+	/* nearly always where its number says, and a list may be long */
+	if (resno > 0 && resno <= list_length(tlist))
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, tlist, resno - 1);
+
+		if (tle->resno == resno && !tle->resjunk)
+			return (Node *) tle->expr;
+	}
 	foreach(lc, tlist)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -438,6 +408,21 @@ sg_scope_output(SgScope **scope, int resno)
 			return (Node *) tle->expr;
 	}
 	return NULL;
+}
+
+/* Remembers which column an output of a scope is. */
+void
+sg_keep_output(SgScene *scene, SgScope *scope, int resno, SgNode *node)
+{
+	if (scope->outputs == NULL)
+	{
+		scope->noutputs = list_length(scope->query->targetList) +
+			list_length(scope->query->returningList) + 1;
+		scope->outputs = sg_scene_alloc(scene,
+										scope->noutputs * sizeof(SgNode *));
+	}
+	if (resno < scope->noutputs)
+		scope->outputs[resno] = node;
 }
 
 /*
@@ -453,20 +438,21 @@ sg_enter_target(SgScene *scene)
 	SgScope    *scope = sg_make_scope(scene, query, NULL, form, NULL);
 	List	   *added;
 	Node	   *written = sg_written_quals(query, &added);
-	List	   *above = NIL;
+	Node	   *above[SG_MAX_ABOVE];
+	int			nabove = 0;
 	ListCell   *lc;
 
 	scene->target = sg_entry(scene, scope, query->resultRelation)->item;
 	if (written)
 	{
-		above = lappend(above, written);
+		above[nabove++] = written;
 		scene->written = written;
 	}
 	if (query->commandType == CMD_MERGE && sg_merge_condition(query) &&
 		!(scene->action && sg_merge_by_source(scene->action)))
-		above = lappend(above, sg_merge_condition(query));
+		above[nabove++] = sg_merge_condition(query);
 	if (scene->action && scene->action->qual)
-		above = lappend(above, scene->action->qual);
+		above[nabove++] = scene->action->qual;
 
 	enter_jointree(scene, scope, (Node *) query->jointree);
 	if (query->commandType == CMD_MERGE)	/* its target is in no FROM */
@@ -474,8 +460,8 @@ sg_enter_target(SgScene *scene)
 			sg_condition(scene, scope, (Node *) lfirst(lc), SG_TRUST_ADDED);
 	foreach(lc, added)
 		sg_condition(scene, scope, (Node *) lfirst(lc), SG_TRUST_ADDED);
-	jointree_quals(scene, scope, (Node *) query->jointree, above);
-	foreach(lc, above)
-		sg_condition(scene, scope, (Node *) lfirst(lc), SG_TRUST_WRITTEN);
+	sg_from_quals(scene, scope, query->jointree, above, nabove);
+	for (int i = 0; i < nabove; i++)
+		sg_condition(scene, scope, above[i], SG_TRUST_WRITTEN);
 	return scope;
 }

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "query/outside.h"
+#include "query/scene.h"
 
 static bool
 columns_walker(Node *node, SgColumns *context)
@@ -196,4 +197,43 @@ sg_outer_condition(SgSubject *s)
 			result = columns.outer;
 	}
 	return result;
+}
+
+/*
+ * The SELECT in FROM, or the subquery's own CTE, whose only column is all that
+ * the subquery returns; NULL if it is not made so.
+ */
+Query *
+sg_passed_on(Query *sub)
+{
+	TargetEntry *tle;
+	RangeTblEntry *rte;
+	Query	   *inner = NULL;
+	ListCell   *lc;
+
+	if (list_length(sub->jointree->fromlist) != 1 ||
+		!IsA(linitial(sub->jointree->fromlist), RangeTblRef) ||
+		list_length(sub->targetList) != 1)
+		return NULL;
+	tle = linitial_node(TargetEntry, sub->targetList);
+	rte = rt_fetch(linitial_node(RangeTblRef, sub->jointree->fromlist)->rtindex,
+				   sub->rtable);
+	if (!IsA(sg_strip((Node *) tle->expr), Var))
+		return NULL;
+	if (rte->rtekind == RTE_SUBQUERY)
+		inner = rte->subquery;
+	else if (rte->rtekind == RTE_CTE && rte->ctelevelsup == 0)
+	{
+		foreach(lc, sub->cteList)
+		{
+			CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+			if (strcmp(cte->ctename, rte->ctename) == 0 && !cte->cterecursive)
+				inner = (Query *) cte->ctequery;
+		}
+	}
+	if (inner == NULL || !IsA(inner, Query) || inner->setOperations != NULL ||
+		inner->commandType != CMD_SELECT || list_length(inner->targetList) != 1)
+		return NULL;
+	return inner;
 }

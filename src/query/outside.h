@@ -53,6 +53,7 @@ extern void sg_collect_conjuncts(Node *node, List **conjuncts);
 extern bool sg_is_correlated(SgSubject *s);
 extern Var *sg_outer_output(SgSubject *s);
 extern Var *sg_outer_condition(SgSubject *s);
+extern Query *sg_passed_on(Query *sub);
 
 /* ---------------- outside_message.c ---------------- */
 

@@ -280,20 +280,21 @@ take_array(SgCondition *c, ScalarArrayOpExpr *op, bool negated)
 	bool		any = op->useOr != negated;
 	Node	   *stripped = sg_strip(array);
 	bool		judged = c->scope->judged;
-	bool		source = has_sublink(array) || !IsA(stripped, Const);
+	bool		values = IsA(stripped, Const) || sg_is_value_list(stripped);
+	Node	   *reads = values ? scalar : (Node *) op;
 
 	if (kind == SG_OP_EQUAL && any && c->scene->stmt->scoped)
 		sg_mark_given(c, scalar, array, SG_USE_LISTED);
 	if (c->trust != SG_TRUST_WRITTEN)
 	{
 		if (any)
-			sg_mark_outside(c, (Node *) op);
+			sg_mark_outside(c, reads);
 		return;
 	}
 	if (kind == SG_OP_UNEQUAL && !any)
 	{
 		/* NOT IN */
-		if (!has_sublink(array) || !look_into_negation(c))
+		if (values || !has_sublink(array) || !look_into_negation(c))
 		{
 			sg_mark_uses(c->scene, c->scope, scalar, SG_USE_COMPARED);
 			return;
@@ -308,11 +309,11 @@ take_array(SgCondition *c, ScalarArrayOpExpr *op, bool negated)
 		sg_equate(c->scene, c->scope, NULL, scalar,
 				  linitial(((ArrayExpr *) stripped)->elements), (Node *) op,
 				  c->trust);
-	else if (kind == SG_OP_EQUAL && any && source &&
+	else if (kind == SG_OP_EQUAL && any && !values &&
 			 array_has_source(c, array, scalar))
 		sg_equate_any(c->scene, c->scope, scalar, array, (Node *) op);
 	else
-		sg_mark_uses(c->scene, c->scope, (Node *) op,
+		sg_mark_uses(c->scene, c->scope, reads,
 					 SG_USE_COMPARED |
 					 (kind == SG_OP_UNEQUAL ? 0 : SG_USE_RESTRICTED));
 }
@@ -332,7 +333,7 @@ filter_walker(Node *node, SgCondition *c)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == 0 &&
-		((Var *) node)->varno > 0 &&
+		((Var *) node)->varno > 0 && c->scope->entries != NULL &&
 		((Var *) node)->varno <= list_length(c->scope->query->rtable))
 	{
 		SgScope    *sub = c->scope->entries[((Var *) node)->varno].sub;

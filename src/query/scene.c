@@ -21,6 +21,7 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -31,6 +32,9 @@
 #define MAX_SCENES 128		/* of all combinations */
 #define MAX_LINEAR_SCENES 2048	/* of one OR, or one alternative at a time */
 #define MAX_DIAGONALS 4
+
+/* A scene and its memory, or more of that, in one piece of the allocator. */
+#define SCENE_SIZE 2048
 
 /*
  * Queries entered in all scenes of a statement.  A CTE is entered wherever it
@@ -47,8 +51,7 @@ typedef struct Enumeration
 	void	   *arg;
 	MemoryContext context;		/* reset after each scene, or NULL */
 	bool		first;			/* is the first scene still to come? */
-	List	   *canonical;		/* see SgScene */
-	struct HTAB *apart;
+	struct HTAB *known;			/* see SgScene */
 	MemoryContext keep;
 	int			options[MAX_CHOICES];	/* as the last scene met them */
 	int			choices[MAX_CHOICES];
@@ -80,7 +83,10 @@ run_scene(Enumeration *e, int nforced, int focus)
 	if (!e->first)
 		MemoryContextSwitchTo(scene_context(e));
 	e->first = false;
-	scene = palloc0(sizeof(SgScene));
+	scene = palloc(SCENE_SIZE);
+	memset(scene, 0, sizeof(SgScene));
+	scene->room = (char *) scene + MAXALIGN(sizeof(SgScene));
+	scene->left = SCENE_SIZE - MAXALIGN(sizeof(SgScene));
 	CHECK_FOR_INTERRUPTS();
 	if (e->entered > MAX_ENTERED)
 	{
@@ -91,8 +97,7 @@ run_scene(Enumeration *e, int nforced, int focus)
 	}
 	scene->stmt = e->stmt;
 	scene->action = e->action;
-	scene->canonical = &e->canonical;
-	scene->apart = &e->apart;
+	scene->known = &e->known;
 	scene->keep = e->keep;
 	scene->choices = e->choices;
 	scene->options = e->options;
@@ -109,6 +114,18 @@ run_scene(Enumeration *e, int nforced, int focus)
 	e->cut = e->cut || scene->cut;
 	if (e->context)
 		MemoryContextReset(e->context);
+}
+
+/*
+ * What is left of the old room is lost.  The new one is in the current memory
+ * context: the scene's own while it is built, the one above, which lives longer,
+ * while it is judged.
+ */
+void
+sg_scene_more_room(SgScene *scene, Size size)
+{
+	scene->left = Max(size, SCENE_SIZE);
+	scene->room = palloc(scene->left);
 }
 
 /*
@@ -185,6 +202,17 @@ run_all(Enumeration *e, int focus)
 	}
 }
 
+/* The statement, or an action of MERGE: first as it is, then each negation. */
+static void
+run_action(Enumeration *e, MergeAction *action)
+{
+	e->action = action;
+	e->negations = 0;
+	run_all(e, -1);
+	for (int focus = 0; focus < e->negations && focus < MAX_SCENES; focus++)
+		run_all(e, focus);
+}
+
 /*
  * Calls judge once for each scene of a statement; for MERGE, once for each of
  * its UPDATE and DELETE actions.  The scene lives until judge returns.
@@ -195,43 +223,37 @@ bool
 sg_for_each_scene(SgStatement *stmt,
 				  void (*judge) (SgScene *scene, void *arg), void *arg)
 {
-	Enumeration *e = palloc(sizeof(Enumeration));
-	List	   *actions = list_make1(NULL);
+	Enumeration enumeration;
+	Enumeration *e = &enumeration;
 	ListCell   *lc;
-	bool		complete;
 
 	/* the arrays need no zeroes: sg_choose() fills them as it goes */
 	e->nchoices = 0;
 	e->entered = 0;
 	e->cut = false;
-	e->canonical = NIL;
-	e->apart = NULL;
+	e->known = NULL;
 	e->keep = CurrentMemoryContext;
 	e->stmt = stmt;
 	e->judge = judge;
 	e->arg = arg;
 	e->context = NULL;
 	e->first = true;
-	if (stmt->query->commandType == CMD_MERGE)
-		actions = stmt->query->mergeActionList;
-	foreach(lc, actions)
-	{
-		e->action = (MergeAction *) lfirst(lc);
-		if (e->action && ((!sg_merge_matched(e->action) &&
-						   !(stmt->scoped && sg_merge_by_source(e->action))) ||
-						  (e->action->commandType != CMD_UPDATE &&
-						   e->action->commandType != CMD_DELETE)))
-			continue;
-		e->negations = 0;
-		run_all(e, -1);
-		for (int focus = 0; focus < e->negations && focus < MAX_SCENES; focus++)
-			run_all(e, focus);
-	}
-	complete = !e->cut;
+	if (stmt->query->commandType != CMD_MERGE)
+		run_action(e, NULL);
+	else
+		foreach(lc, stmt->query->mergeActionList)
+		{
+			MergeAction *action = lfirst_node(MergeAction, lc);
+
+			if ((sg_merge_matched(action) ||
+				 (stmt->scoped && sg_merge_by_source(action))) &&
+				(action->commandType == CMD_UPDATE ||
+				 action->commandType == CMD_DELETE))
+				run_action(e, action);
+		}
 	if (e->context)
 		MemoryContextDelete(e->context);
-	pfree(e);
-	return complete;
+	return !e->cut;
 }
 
 /*
@@ -254,6 +276,37 @@ sg_choose(SgScene *scene, int noptions)
 	return Min(scene->choices[i], noptions - 1);
 }
 
+/*
+ * What is known of a node, whichever scene has found it out: a long statement has
+ * a scene for each arm, and to walk all of it for each would take time by the
+ * square of its length.
+ */
+SgKnown *
+sg_known(SgScene *scene, Node *node)
+{
+	SgKnown    *known;
+	bool		found;
+
+	if (*scene->known == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Node *);
+		ctl.entrysize = sizeof(SgKnown);
+		ctl.hcxt = scene->keep;
+		*scene->known = hash_create("safeguard nodes", 32, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	known = hash_search(*scene->known, &node, HASH_ENTER, &found);
+	if (!found)
+	{
+		known->canonical = NULL;
+		known->leaves = NIL;
+		known->apart_known = known->apart = false;
+	}
+	return known;
+}
+
 /* ------------------------------------------------------------------------
  * Items and their columns
  * ------------------------------------------------------------------------
@@ -262,7 +315,7 @@ sg_choose(SgScene *scene, int noptions)
 SgItem *
 sg_add_item(SgScene *scene, SgScope *scope, Index rti)
 {
-	SgItem	   *item = palloc0(sizeof(SgItem));
+	SgItem	   *item = sg_scene_alloc(scene, sizeof(SgItem));
 
 	item->number = list_length(scene->items);
 	item->rte = rt_fetch(rti, scope->query->rtable);
@@ -309,14 +362,15 @@ sg_node(SgScene *scene, SgItem *item, AttrNumber att)
 	if (slot >= item->ncolumns)
 	{
 		int			ncolumns = Max(Max(slot + 1, 16), 2 * item->ncolumns);
-		SgNode	  **columns = palloc0(ncolumns * sizeof(SgNode *));
+		SgNode	  **columns = sg_scene_alloc(scene,
+											 ncolumns * sizeof(SgNode *));
 
 		for (int i = 0; i < item->ncolumns; i++)
 			columns[i] = item->columns[i];
 		item->columns = columns;
 		item->ncolumns = ncolumns;
 	}
-	node = palloc0(sizeof(SgNode));
+	node = sg_scene_alloc(scene, sizeof(SgNode));
 	node->item = item;
 	node->att = att;
 	node->equal = node->next = node;
@@ -345,7 +399,11 @@ sg_make_equal(SgNode *a, SgNode *b)
 	if (a == b)
 		return;
 	b->equal = a;
-	a->pins = list_concat(a->pins, b->pins);
+	/* nobody asks for b's from now on */
+	if (a->pins == NIL)
+		a->pins = b->pins;
+	else if (b->pins != NIL)
+		a->pins = list_concat(a->pins, b->pins);
 	/* two rings become one */
 	next = a->next;
 	a->next = b->next;
@@ -364,7 +422,10 @@ SgItem *
 sg_row(SgItem *item)
 {
 	while (item->row != item)
+	{
+		item->row = item->row->row; /* keeps paths short */
 		item = item->row;
+	}
 	return item;
 }
 

@@ -73,6 +73,7 @@ typedef struct SgNode
 	struct SgNode *next;		/* ring of all that are equal */
 	List	   *pins;			/* of Node: single values it is equal to */
 	List	   *excluded;		/* of Node: single values it is not equal to */
+	bool		given;			/* of VALUES: no row has more than a value */
 } SgNode;
 
 /* What a Var of a scope refers to. */
@@ -91,8 +92,11 @@ typedef struct SgScope
 	struct SgScope *arm;		/* of a set operation: the arm taken */
 	SgForm		form;
 	Node	   *link;			/* sublink it was entered by, or NULL */
+	struct SgScope *next_link;	/* see SgScene */
 	RangeTblEntry *rte;			/* or entry of a FROM list, or NULL */
 	bool		correlated;		/* refers to something around it */
+	struct SgNode **outputs;	/* by number: columns they are known to be */
+	int			noutputs;
 	List	   *grouped;		/* of SgNode: GROUP BY columns */
 	bool		filtered;		/* groups are chosen by an aggregate */
 	bool		judged;			/* see SgItem */
@@ -117,6 +121,16 @@ typedef struct SgTie
 	bool		outside;		/* the condition stands outside that scope */
 } SgTie;
 
+/* What was found out of a node of the statement, for all scenes. */
+typedef struct SgKnown
+{
+	Node	   *node;			/* MUST BE FIRST */
+	Node	   *canonical;		/* see sg_canonical() */
+	List	   *leaves;			/* of a set operation */
+	bool		apart_known;
+	bool		apart;			/* see sg_is_apart() */
+} SgKnown;
+
 typedef struct SgScene
 {
 	SgStatement *stmt;
@@ -124,12 +138,10 @@ typedef struct SgScene
 	SgItem	   *target;
 	List	   *items;			/* of SgItem, target first */
 	List	   *ties;			/* of SgTie */
-	List	   *links;			/* entered sublinks: SubLink, SgScope, ... */
+	SgScope    *links;			/* entered sublinks, the last one first */
 	Node	   *written;		/* WHERE as it was written; varno of target = rti */
 	bool		groups;			/* is there a GROUP BY anywhere? */
-	List	  **canonical;		/* of Node: conditions and what they became,
-								 * for all scenes */
-	struct HTAB **apart;		/* see sg_is_apart(), for all scenes */
+	struct HTAB **known;		/* see sg_known(), for all scenes */
 	MemoryContext keep;			/* where they live */
 	bool		whole_row;		/* one row by CURRENT OF or ctid = constant */
 	int			nscopes;		/* Queries entered */
@@ -142,6 +154,10 @@ typedef struct SgScene
 	int			nforced;		/* given by the caller */
 	int			focus;			/* negated subquery looked into, or -1 */
 	int			negations;		/* met so far */
+
+	/* memory for what it is made of, see sg_scene_alloc() */
+	char	   *room;
+	Size		left;
 } SgScene;
 
 /* A value that an expression stands for. */
@@ -168,6 +184,8 @@ extern bool sg_for_each_scene(SgStatement *stmt,
 							  void (*judge) (SgScene *scene, void *arg),
 							  void *arg);
 extern int	sg_choose(SgScene *scene, int noptions);
+extern SgKnown *sg_known(SgScene *scene, Node *node);
+extern void sg_scene_more_room(SgScene *scene, Size size);
 extern SgItem *sg_add_item(SgScene *scene, SgScope *scope, Index rti);
 extern bool sg_lineage_ends(SgItem *item);
 extern SgNode *sg_node(SgScene *scene, SgItem *item, AttrNumber att);
@@ -179,6 +197,24 @@ extern SgItem *sg_row(SgItem *item);
 extern void sg_join_rows(SgItem *a, SgItem *b);
 extern bool sg_pins_agree(SgNode *a, SgNode *b);
 extern bool sg_singles_agree(Node *a, Node *b);
+
+/*
+ * Zeroed memory that lives at least as long as the scene, which is made of many small
+ * pieces: some 70 instructions less for each than palloc0.
+ */
+static inline void *
+sg_scene_alloc(SgScene *scene, Size size)
+{
+	char	   *result;
+
+	size = MAXALIGN(size);
+	if (unlikely(size > scene->left))
+		sg_scene_more_room(scene, size);
+	result = scene->room;
+	scene->room += size;
+	scene->left -= size;
+	return memset(result, 0, size);
+}
 
 /* ---------------- flatten.c ---------------- */
 
@@ -192,6 +228,17 @@ extern SgScope *sg_enter_sublink(SgScene *scene, SubLink *link,
 								 SgScope *scope, SgForm form);
 extern SgEntry *sg_entry(SgScene *scene, SgScope *scope, Index rti);
 extern Node *sg_scope_output(SgScope **scope, int resno);
+extern void sg_keep_output(SgScene *scene, SgScope *scope, int resno,
+						   SgNode *node);
+
+/* ---------------- jointree.c ---------------- */
+
+/* the most conditions that a FROM list has above it: those of MERGE */
+#define SG_MAX_ABOVE 3
+
+extern void sg_from_quals(SgScene *scene, SgScope *scope, FromExpr *from,
+						  Node **above, int nabove);
+extern Node *sg_canonical(SgScene *scene, Node *qual);
 
 /* ---------------- quals.c ---------------- */
 
@@ -208,15 +255,7 @@ typedef enum SgTrust
 extern void sg_condition(SgScene *scene, SgScope *scope, Node *qual,
 						 SgTrust trust);
 
-/* ---------------- uses.c ---------------- */
-
-/* A condition on its way through quals.c: where it stands, what it is worth. */
-typedef struct SgCondition
-{
-	SgScene    *scene;
-	SgScope    *scope;
-	SgTrust		trust;
-} SgCondition;
+/* ---------------- operator.c ---------------- */
 
 typedef enum SgOpKind
 {
@@ -227,6 +266,18 @@ typedef enum SgOpKind
 } SgOpKind;
 
 extern SgOpKind sg_op_kind(Oid opno, Node *left, bool negated);
+extern Node *sg_neutral_operand(OpExpr *op);
+
+/* ---------------- uses.c ---------------- */
+
+/* A condition on its way through quals.c: where it stands, what it is worth. */
+typedef struct SgCondition
+{
+	SgScene    *scene;
+	SgScope    *scope;
+	SgTrust		trust;
+} SgCondition;
+
 extern void sg_mark_uses(SgScene *scene, SgScope *scope, Node *expr, int uses);
 extern void sg_mark_compared(SgScope *scope, List *as, List *bs, int uses);
 extern void sg_mark_outside(SgCondition *c, Node *node);
@@ -234,7 +285,6 @@ extern void sg_mark_given(SgCondition *c, Node *column, Node *given, int uses);
 extern void sg_mark_bounds(SgCondition *c, OpExpr *op, bool negated);
 extern bool sg_sublink_matters(SubLink *link);
 extern bool sg_is_apart(SgScene *scene, SgScope *scope, Node *node);
-extern Node *sg_canonical(SgScene *scene, Node *qual);
 extern void sg_local_columns(SgCondition *c, Node *node, bool negated,
 							 List **compared, List **limited);
 
@@ -255,6 +305,8 @@ extern SgValue sg_value(SgScene *scene, SgScope *scope, SgScope *link,
 						Node *expr);
 extern List *sg_columns(SgScene *scene, SgScope *scope, Node *expr);
 extern Node *sg_strip(Node *expr);
+extern bool sg_is_value_list(Node *array);
+extern bool sg_is_plain_operation(OpExpr *op);
 
 /* ---------------- writer.c ---------------- */
 

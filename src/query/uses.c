@@ -7,76 +7,13 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 
 #include "query/scene.h"
-
-/*
- * Built-in operators asked for before, since most statements use the same
- * few; nothing can change what they are.
- */
-#define OPS_REMEMBERED 16
-
-static struct
-{
-	Oid			opno;
-	Oid			type;
-	SgOpKind	kind;
-}			remembered[OPS_REMEMBERED];
-
-static SgOpKind
-look_up_op(Oid opno, Oid type)
-{
-	Oid			negator;
-	char	   *name;
-
-	if (op_mergejoinable(opno, type) || op_hashjoinable(opno, type))
-		return SG_OP_EQUAL;
-	negator = get_negator(opno);
-	if (OidIsValid(negator) &&
-		(op_mergejoinable(negator, type) || op_hashjoinable(negator, type)))
-		return SG_OP_UNEQUAL;
-	name = get_opname(opno);
-	if (name && (strcmp(name, "<") == 0 || strcmp(name, ">") == 0 ||
-				 strcmp(name, "<=") == 0 || strcmp(name, ">=") == 0))
-		return SG_OP_ORDER;
-	return SG_OP_OTHER;
-}
-
-/*
- * What an operator says of its arguments; negated, under a NOT.
- */
-SgOpKind
-sg_op_kind(Oid opno, Node *left, bool negated)
-{
-	Oid			type = exprType(left);
-	int			slot = (opno + type) % OPS_REMEMBERED;
-	SgOpKind	kind;
-
-	if (remembered[slot].opno == opno && remembered[slot].type == type)
-		kind = remembered[slot].kind;
-	else
-	{
-		kind = look_up_op(opno, type);
-		if (opno < FirstNormalObjectId && type < FirstNormalObjectId)
-		{
-			remembered[slot].opno = opno;
-			remembered[slot].type = type;
-			remembered[slot].kind = kind;
-		}
-	}
-	if (negated && kind == SG_OP_EQUAL)
-		return SG_OP_UNEQUAL;
-	if (negated && kind == SG_OP_UNEQUAL)
-		return SG_OP_EQUAL;
-	return kind;
-}
 
 /* ------------------------------------------------------------------------
  * Marking columns
@@ -198,7 +135,8 @@ sg_mark_given(SgCondition *c, Node *column, Node *given, int uses)
 {
 	SgValue		value;
 
-	if (c->trust == SG_TRUST_OUTER || checkExprHasSubLink(given))
+	if (c->trust == SG_TRUST_OUTER ||
+		(!sg_is_value_list(given) && checkExprHasSubLink(given)))
 		return;
 	value = sg_value(c->scene, c->scope, NULL, column);
 	if (value.kind == SG_VALUE_COLUMN &&
@@ -260,13 +198,6 @@ sg_sublink_matters(SubLink *link)
 		outward_walker(link->subselect, &depth);
 }
 
-/* Whether an OR is taken apart, remembered for all scenes. */
-typedef struct ApartAnswer
-{
-	Node	   *node;			/* MUST BE FIRST */
-	bool		apart;
-} ApartAnswer;
-
 typedef struct ApartContext
 {
 	bool		any;			/* a column was met */
@@ -312,6 +243,56 @@ columns_walker(Node *node, ApartContext *context)
 	return expression_tree_walker(node, columns_walker, context);
 }
 
+/* Is it computed from constants and parameters alone? */
+static bool
+is_value(Node *node)
+{
+	ListCell   *lc;
+
+	if (IsA(node, Const))
+		return true;
+	if (IsA(node, Param))
+		return ((Param *) node)->paramkind == PARAM_EXTERN;
+	if (!IsA(node, OpExpr) && !IsA(node, FuncExpr))
+		return false;
+	check_stack_depth();
+	foreach(lc, IsA(node, OpExpr) ? ((OpExpr *) node)->args : ((FuncExpr *) node)->args)
+	{
+		if (!is_value(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The column of a comparison with a value, or NULL.  Most arms of a long OR are
+ * no more than that, and are not walked: saves half of what each costs.
+ */
+static Node *
+compared_column(Node *node)
+{
+	List	   *args = IsA(node, OpExpr) ? ((OpExpr *) node)->args : NIL;
+
+	if (list_length(args) == 2 && IsA(linitial(args), Var) &&
+		is_value(lsecond(args)))
+		return linitial(args);
+	return NULL;
+}
+
+/* What a condition is computed from, without values that may be thousands. */
+static Node *
+computed_from(Node *node)
+{
+	Node	   *column = compared_column(node);
+
+	if (column != NULL)
+		return column;
+	if (IsA(node, ScalarArrayOpExpr) &&
+		sg_is_value_list(sg_strip(lsecond(((ScalarArrayOpExpr *) node)->args))))
+		return linitial(((ScalarArrayOpExpr *) node)->args);
+	return node;
+}
+
 /* Does a comparison tie two relations together? */
 static bool
 joins_relations(Node *op, ApartContext *context)
@@ -334,8 +315,17 @@ apart_walker(Node *node, ApartContext *context)
 		return false;
 	if (IsA(node, SubLink))
 		return sg_sublink_matters((SubLink *) node);
-	if (IsA(node, OpExpr) && joins_relations(node, context))
-		return true;
+	if (IsA(node, ScalarArrayOpExpr) && computed_from(node) != node)
+		return apart_walker(computed_from(node), context);
+	if (IsA(node, OpExpr))
+	{
+		Node	   *column = compared_column(node);
+
+		if (column != NULL)
+			node = column;
+		else if (joins_relations(node, context))
+			return true;
+	}
 	if (IsA(node, Var))
 	{
 		note_column(context, (Var *) node);
@@ -351,24 +341,15 @@ bool
 sg_is_apart(SgScene *scene, SgScope *scope, Node *node)
 {
 	ApartContext context = {false, false, false, false, 0, 0, scene, scope};
-	ApartAnswer *answer;
-	bool		found;
+	SgKnown    *known = sg_known(scene, node);
 
 	/* nested ORs would be walked again at each level of each scene */
-	if (*scene->apart == NULL)
+	if (!known->apart_known)
 	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(Node *);
-		ctl.entrysize = sizeof(ApartAnswer);
-		ctl.hcxt = scene->keep;
-		*scene->apart = hash_create("safeguard ORs", 32, &ctl,
-									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		known->apart = apart_walker(node, &context);
+		known->apart_known = true;
 	}
-	answer = hash_search(*scene->apart, &node, HASH_ENTER, &found);
-	if (!found)
-		answer->apart = apart_walker(node, &context);
-	return answer->apart;
+	return known->apart;
 }
 
 /* The members of both lists. */
@@ -378,10 +359,39 @@ intersect(List *a, List *b)
 	List	   *result = NIL;
 	ListCell   *lc;
 
+	/* column = 1 OR column = 2 OR ..., which may be long */
+	if (list_length(a) == 1 && list_member_ptr(b, linitial(a)))
+		return a;
 	foreach(lc, a)
 		if (list_member_ptr(b, lfirst(lc)))
 			result = lappend(result, lfirst(lc));
 	return result;
+}
+
+/* Do two conditions compare the same columns with values in the same way? */
+static bool
+same_but_values(Node *a, Node *b)
+{
+	Var		   *left = (Var *) compared_column(a);
+	Var		   *right = (Var *) compared_column(b);
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (left != NULL && right != NULL)
+		return ((OpExpr *) a)->opno == ((OpExpr *) b)->opno &&
+			left->varno == right->varno &&
+			left->varattno == right->varattno &&
+			left->varlevelsup == right->varlevelsup;
+	if (!is_andclause(a) || !is_andclause(b) ||
+		list_length(((BoolExpr *) a)->args) != list_length(((BoolExpr *) b)->args))
+		return false;
+	check_stack_depth();
+	forboth(la, ((BoolExpr *) a)->args, lb, ((BoolExpr *) b)->args)
+	{
+		if (!same_but_values(lfirst(la), lfirst(lb)))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -401,6 +411,8 @@ sg_local_columns(SgCondition *c, Node *node, bool negated,
 		bool		is_and = (b->boolop == AND_EXPR) != negated;
 		bool		first = true;
 		List	   *common = NIL;
+		Node	   *last = NULL;
+		int			nchoices = 0;
 
 		if (b->boolop == NOT_EXPR)
 		{
@@ -409,20 +421,32 @@ sg_local_columns(SgCondition *c, Node *node, bool negated,
 		}
 		foreach(lc, b->args)
 		{
+			Node	   *arm = (Node *) lfirst(lc);
 			List	   *here = NIL;
 
-			sg_local_columns(c, (Node *) lfirst(lc), negated, compared, &here);
+			/*
+			 * An arm that is the last one with another value adds nothing, unless
+			 * that has met alternatives, which are chosen anew each time: most of
+			 * what a long OR costs.
+			 */
+			if (last != NULL && c->scene->nchoices == nchoices &&
+				same_but_values(arm, last))
+				continue;
+			last = arm;
+			nchoices = c->scene->nchoices;
+			sg_local_columns(c, arm, negated, compared, &here);
 			if (is_and || first)
-				common = list_union_ptr(common, here);
+				common = list_concat_unique_ptr(common, here);
 			else
 				common = intersect(common, here);
 			first = false;
 		}
-		*limited = list_union_ptr(*limited, common);
+		*limited = list_concat_unique_ptr(*limited, common);
 	}
 	else if (!IsA(node, NullTest) && !IsA(node, Const))
 	{
-		List	   *columns = sg_columns(c->scene, c->scope, node);
+		List	   *columns = sg_columns(c->scene, c->scope,
+										 computed_from(node));
 		bool		limits = true;
 
 		if (IsA(node, OpExpr))
@@ -431,50 +455,8 @@ sg_local_columns(SgCondition *c, Node *node, bool negated,
 							 negated) != SG_OP_UNEQUAL;
 		else if (IsA(node, ScalarArrayOpExpr))
 			limits = ((ScalarArrayOpExpr *) node)->useOr != negated;
-		*compared = list_union_ptr(*compared, columns);
+		*compared = list_concat_unique_ptr(*compared, columns);
 		if (limits)
-			*limited = list_union_ptr(*limited, columns);
+			*limited = list_concat_unique_ptr(*limited, columns);
 	}
-}
-
-static bool
-or_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, BoolExpr))
-	{
-		if (((BoolExpr *) node)->boolop == OR_EXPR)
-			return true;
-		return expression_tree_walker(node, or_walker, context);
-	}
-	return false;
-}
-
-/*
- * (a AND b) OR (a AND c) says a AND (b OR c).  Done once for all scenes, so
- * that each of them sees the same nodes, and a long OR is rewritten once.
- */
-Node *
-sg_canonical(SgScene *scene, Node *qual)
-{
-	ListCell   *lc;
-	MemoryContext old;
-
-	if (!or_walker(qual, NULL))
-		return qual;
-	foreach(lc, *scene->canonical)
-	{
-		List	   *pair = (List *) lfirst(lc);
-
-		if (linitial(pair) == qual)
-			return (Node *) lsecond(pair);
-	}
-	old = MemoryContextSwitchTo(scene->keep);
-	*scene->canonical = lappend(*scene->canonical,
-								list_make2(qual,
-										   canonicalize_qual((Expr *) qual,
-															 false)));
-	MemoryContextSwitchTo(old);
-	return (Node *) lsecond(llast(*scene->canonical));
 }

@@ -44,50 +44,6 @@ static const char *const picking_windows[] =
 {"min", "max", "first_value", "last_value", "nth_value", "lag", "lead", NULL};
 static const char *const unnesting[] = {"unnest", NULL};
 
-/* The text of a constant, or NULL. */
-static char *
-const_text(Node *node)
-{
-	Const	   *c = (Const *) node;
-	Oid			out;
-	bool		varlena;
-
-	if (node == NULL || !IsA(node, Const) || c->constisnull)
-		return NULL;
-	getTypeOutputInfo(c->consttype, &out, &varlena);
-	return OidOutputFunctionCall(out, c->constvalue);
-}
-
-/* x of x + 0, x - 0, x * 1, x / 1, x || '', or NULL. */
-static Node *
-neutral_operand(OpExpr *op)
-{
-	char	   *name;
-	char	   *right;
-	char	   *left;
-	bool		sum;
-	bool		product;
-
-	if (list_length(op->args) != 2 || op->opno >= FirstNormalObjectId)
-		return NULL;
-	name = get_opname(op->opno);
-	if (name == NULL)
-		return NULL;
-	left = const_text(sg_strip(linitial(op->args)));
-	right = const_text(sg_strip(lsecond(op->args)));
-	sum = strcmp(name, "+") == 0;
-	product = strcmp(name, "*") == 0;
-	if (right && ((strcmp(right, "0") == 0 && (sum || strcmp(name, "-") == 0)) ||
-				  (strcmp(right, "1") == 0 && (product || strcmp(name, "/") == 0)) ||
-				  (*right == '\0' && strcmp(name, "||") == 0)))
-		return linitial(op->args);
-	if (left && ((strcmp(left, "0") == 0 && sum) ||
-				 (strcmp(left, "1") == 0 && product) ||
-				 (*left == '\0' && strcmp(name, "||") == 0)))
-		return lsecond(op->args);
-	return NULL;
-}
-
 /* Takes casts off an expression. */
 Node *
 sg_strip(Node *expr)
@@ -129,15 +85,35 @@ sg_strip(Node *expr)
 	}
 }
 
-/* Follows the output column of a scope. */
+/*
+ * Follows the output column of a scope.  What it finds is kept where a further
+ * Query lies between: to follow each column of a chain of CTEs to the first
+ * one would take time by the square of its length.  Not so where alternatives
+ * were met on the way, which are chosen anew each time.
+ */
 static SgValue
 output_value(SgScene *scene, SgScope *scope, int resno)
 {
 	Node	   *expr = sg_scope_output(&scope, resno);
+	int			nchoices = scene->nchoices;
+	SgValue		value = nothing;
 
 	if (expr == NULL)
 		return nothing;
-	return sg_value(scene, scope, NULL, expr);
+	if (resno < scope->noutputs && scope->outputs[resno] != NULL)
+	{
+		value.kind = SG_VALUE_COLUMN;
+		value.node = scope->outputs[resno];
+		return value;
+	}
+	check_stack_depth();
+	value = sg_value(scene, scope, NULL, expr);
+	if (value.kind == SG_VALUE_COLUMN && value.single == NULL &&
+		scene->nchoices == nchoices && IsA(expr, Var) &&
+		((Var *) expr)->varlevelsup == 0 && scope->entries != NULL &&
+		scope->entries[((Var *) expr)->varno].sub != NULL)
+		sg_keep_output(scene, scope, resno, value.node);
+	return value;
 }
 
 /* Follows a column of unnest(...) in FROM to the array's elements. */
@@ -171,9 +147,13 @@ function_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, Var *var)
 static SgValue chosen_value(SgScene *scene, SgScope *scope, SgScope *link,
 							List *exprs);
 
-/* Follows a column of VALUES whose rows are made of other columns. */
+/*
+ * Follows a column of VALUES whose rows are made of other columns.  Sets *given
+ * if they are all constants or parameters.
+ */
 static SgValue
-values_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, int attno)
+values_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, int attno,
+			 bool *given)
 {
 	List	   *exprs = NIL;
 	bool		columns = false;
@@ -185,10 +165,16 @@ values_value(SgScene *scene, SgScope *scope, RangeTblEntry *rte, int attno)
 
 		if (attno > 0 && attno <= list_length(row))
 		{
+			Node	   *expr = sg_strip(list_nth(row, attno - 1));
+
+			/* most are no more than that, and there may be thousands */
+			if (expr && (IsA(expr, Const) || IsA(expr, Param)))
+				continue;
 			exprs = lappend(exprs, list_nth(row, attno - 1));
 			columns = columns || sg_columns(scene, scope, llast(exprs)) != NIL;
 		}
 	}
+	*given = exprs == NIL;
 	return columns ? chosen_value(scene, scope, NULL, exprs) : nothing;
 }
 
@@ -199,6 +185,7 @@ var_value(SgScene *scene, SgScope *scope, Var *var)
 	RangeTblEntry *rte;
 	SgEntry    *entry;
 	Node	   *alias;
+	bool		given = false;
 
 	for (Index up = var->varlevelsup; up > 0; up--)
 	{
@@ -212,7 +199,10 @@ var_value(SgScene *scene, SgScope *scope, Var *var)
 	rte = rt_fetch(var->varno, scope->query->rtable);
 	alias = sg_alias_expr(rte, var->varattno);
 	if (alias != NULL)
+	{
+		check_stack_depth();
 		return sg_value(scene, scope, NULL, alias);
+	}
 	if (rte->rtekind == RTE_JOIN)
 		return nothing;
 	entry = sg_entry(scene, scope, var->varno);
@@ -220,7 +210,13 @@ var_value(SgScene *scene, SgScope *scope, Var *var)
 		return output_value(scene, entry->sub, var->varattno);
 	if (rte->rtekind == RTE_VALUES)
 	{
-		value = values_value(scene, scope, rte, var->varattno);
+		value.node = sg_node_known(scene, entry->item, var->varattno);
+		if (value.node != NULL && value.node->given)
+		{
+			value.kind = SG_VALUE_COLUMN;
+			return value;
+		}
+		value = values_value(scene, scope, rte, var->varattno, &given);
 		if (value.kind == SG_VALUE_COLUMN)
 			return value;
 	}
@@ -232,22 +228,34 @@ var_value(SgScene *scene, SgScope *scope, Var *var)
 	}
 	value.kind = SG_VALUE_COLUMN;
 	value.node = sg_node(scene, entry->item, var->varattno);
+	value.node->given = given;
 	return value;
 }
 
-/* One of several expressions, constants left out; the scene chooses. */
+/*
+ * One of several expressions, constants left out; the scene chooses.  Of those
+ * that are computed one is enough: 200 arms of a CASE were 200 scenes.
+ */
 static SgValue
 chosen_value(SgScene *scene, SgScope *scope, SgScope *link, List *exprs)
 {
 	List	   *candidates = NIL;
+	bool		computed = false;
 	ListCell   *lc;
 
 	foreach(lc, exprs)
 	{
 		Node	   *expr = sg_strip((Node *) lfirst(lc));
 
-		if (expr && !IsA(expr, Const) && !IsA(expr, Param))
-			candidates = lappend(candidates, expr);
+		if (expr == NULL || IsA(expr, Const) || IsA(expr, Param))
+			continue;
+		if (IsA(expr, OpExpr) && sg_is_plain_operation((OpExpr *) expr))
+		{
+			if (computed)
+				continue;
+			computed = true;
+		}
+		candidates = lappend(candidates, expr);
 	}
 	if (candidates == NIL)
 		return nothing;
@@ -369,10 +377,14 @@ sg_value(SgScene *scene, SgScope *scope, SgScope *link, Node *expr)
 {
 	SgValue		value = nothing;
 
-	check_stack_depth();
+	/* the commonest; checks the depth of the stack where it goes on */
+	if (expr != NULL && IsA(expr, Var))
+		return var_value(scene, scope, (Var *) expr);
 	expr = sg_strip(expr);
 	if (expr == NULL)
 		return nothing;
+	if (!IsA(expr, Const) && !IsA(expr, Param))
+		check_stack_depth();
 	switch (nodeTag(expr))
 	{
 		case T_Var:
@@ -415,6 +427,12 @@ sg_value(SgScene *scene, SgScope *scope, SgScope *link, Node *expr)
 								 ((MinMaxExpr *) expr)->args);
 			break;
 		case T_ArrayExpr:
+			if (sg_is_value_list(expr))
+			{
+				value.kind = SG_VALUE_SINGLE;
+				value.single = expr;
+				return value;
+			}
 			value = chosen_value(scene, scope, link,
 								 ((ArrayExpr *) expr)->elements);
 			break;
@@ -460,9 +478,9 @@ sg_value(SgScene *scene, SgScope *scope, SgScope *link, Node *expr)
 			value = nothing;
 			break;
 		case T_OpExpr:
-			if (neutral_operand((OpExpr *) expr))
+			if (sg_neutral_operand((OpExpr *) expr))
 				return sg_value(scene, scope, link,
-								neutral_operand((OpExpr *) expr));
+								sg_neutral_operand((OpExpr *) expr));
 			break;
 		default:
 			break;

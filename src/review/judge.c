@@ -19,6 +19,7 @@
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
+#include "detect.h"
 #include "review/review.h"
 #include "safeguard.h"
 
@@ -95,18 +96,19 @@ try_upserts(void *arg)
 	UpsertTrial *trial = (UpsertTrial *) arg;
 	Query	   *planned = sg_without_calls(trial->query);
 	PlannedStmt *plan = NULL;
-	List	   *consulted = NIL;
 	SgFinding  *finding;
+	SgFound		found = {NIL};
 
 	finding = sg_conflict_target_try(trial->query, planned, trial->text,
 									 &plan);
 	if (finding != NULL)
 		trial->findings = list_make1(finding);
 	if (plan != NULL)
-		trial->findings = list_concat(trial->findings,
-									  sg_find_upserts(trial->query, plan,
-													  sg_upsert_where(trial->query),
-													  &consulted));
+	{
+		sg_find_upserts(trial->query, plan, sg_upsert_where(trial->query),
+						&found);
+		trial->findings = list_concat(trial->findings, found.findings);
+	}
 }
 
 static bool
@@ -260,12 +262,12 @@ List *
 sg_review_find(List *queries, const char *text, bool *bypassed)
 {
 	List	   *findings = NIL;
-	List	   *consulted = NIL;
 	ListCell   *lc;
 
 	foreach(lc, queries)
 	{
 		Query	   *query = lfirst_node(Query, lc);
+		SgFound		found = {NIL};
 
 		if (query->commandType == CMD_UTILITY)
 			continue;
@@ -277,7 +279,8 @@ sg_review_find(List *queries, const char *text, bool *bypassed)
 			*bypassed = sg_decide(bypass) != NIL;
 			findings = list_concat(findings, bypass);
 		}
-		findings = list_concat(findings, sg_find(query, &consulted));
+		sg_find(query, &found);
+		findings = list_concat(findings, found.findings);
 		findings = list_concat(findings, find_in_upserts(query, text));
 	}
 	return findings;

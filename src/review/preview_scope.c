@@ -32,22 +32,38 @@
 #include "review/preview.h"
 #include "schema/keys.h"
 
-/* The columns of the primary key, else of the first key there is. */
-static const SgKey *
-key_of(Relation rel, SgCatalog *catalog)
+/*
+ * The columns of the primary key, else of the first key there is; returns their
+ * number.  What is asked of the catalogs is in a context that goes at once: as
+ * long as it stays, nothing that the cache forgets is freed.
+ */
+static int
+key_columns(Relation rel, AttrNumber *columns)
 {
-	SgRelation *known = sg_relation(catalog, RelationGetRelid(rel));
-	const SgKey *result = NULL;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "safeguard preview key",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	SgCatalog	catalog = {NIL};
+	const SgKey *key = NULL;
+	int			ncolumns = 0;
 	ListCell   *lc;
 
-	foreach(lc, known->keys)
+	foreach(lc, sg_relation(&catalog, RelationGetRelid(rel))->keys)
 	{
-		const SgKey *key = lfirst(lc);
+		const SgKey *candidate = lfirst(lc);
 
-		if (result == NULL || key->primary)
-			result = key;
+		if (key == NULL || candidate->primary)
+			key = candidate;
 	}
-	return result;
+	if (key != NULL)
+	{
+		ncolumns = key->ncols;
+		memcpy(columns, key->cols, ncolumns * sizeof(AttrNumber));
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+	return ncolumns;
 }
 
 static void
@@ -124,15 +140,15 @@ key_descriptor(const SgHit *hit)
 void
 sg_hit_columns(SgHit *hit, Relation rel)
 {
-	SgCatalog	catalog = {NIL};
-	const SgKey *key = key_of(rel, &catalog);
+	AttrNumber	key[INDEX_MAX_KEYS];
+	int			nkey = key_columns(rel, key);
 	Bitmapset  *declared = sg_columns_with_role(hit->relid, SG_COLUMN_SCOPE);
 	int			attnum = -1;
 
 	hit->columns = palloc0((INDEX_MAX_KEYS + bms_num_members(declared)) *
 						   sizeof(SgHitColumn));
-	for (int i = 0; key != NULL && i < key->ncols; i++)
-		add_column(hit, rel, key->cols[i], true);
+	for (int i = 0; i < nkey; i++)
+		add_column(hit, rel, key[i], true);
 	while ((attnum = bms_next_member(declared, attnum)) > 0)
 		add_column(hit, rel, attnum, false);
 
@@ -141,7 +157,7 @@ sg_hit_columns(SgHit *hit, Relation rel)
 		hit->readable;
 	if (!hit->readable)
 		hit->ncolumns = 0;
-	if (key != NULL && hit->ncolumns > 0)
+	if (nkey > 0 && hit->ncolumns > 0)
 		hit->key = key_descriptor(hit);
 }
 

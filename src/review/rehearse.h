@@ -12,8 +12,10 @@
 #include "nodes/primnodes.h"
 #include "tcop/cmdtag.h"
 
+#include "own.h"
+
 /* the rehearsal that is running, or NULL */
-extern struct SgRehearsal *sg_rehearsal;
+extern SG_OWN struct SgRehearsal *sg_rehearsal;
 
 /* what is above this in the stack of error contexts is top level */
 extern ErrorContextCallback *sg_top_context;

@@ -51,6 +51,7 @@ extern ErrorData *sg_contained(void (*work) (void *arg), void *arg);
 /* ---------------- veto.c ---------------- */
 
 extern ErrorData *sg_contained_review(void (*work) (void *arg), void *arg);
+extern ErrorData *sg_contained_read(void (*work) (void *arg), void *arg);
 extern bool sg_is_veto(const ErrorData *edata);
 
 /* ---------------- report.c ---------------- */

@@ -30,18 +30,11 @@
 
 #include "compat.h"
 #include "migrate/migrate.h"
-#include "rows/rows.h"
+#include "rows/restore.h"
 #include "safeguard.h"
 
 PG_FUNCTION_INFO_V1(sg_drop_kept_rows);
 PG_FUNCTION_INFO_V1(sg_kept_changes);
-
-/* A table of kept rows by name; 0 if somebody has dropped it. */
-static Oid
-find_table(const char *name)
-{
-	return get_relname_relid(name, get_namespace_oid(SG_KEPT_SCHEMA, false));
-}
 
 /* May the current user drop a table, or forget that there was one? */
 static bool
@@ -57,12 +50,12 @@ may_drop(Oid relid, const char *kept_by)
 }
 
 static void
-drop_table(const char *label, const char *name, const char *kept_by)
+drop_table(const char *label, const SgKeptTable *table)
 {
-	Oid			relid = find_table(name);
+	Oid			relid = table->relid;
 	ObjectAddress object;
 
-	if (!may_drop(relid, kept_by))
+	if (!may_drop(relid, table->kept_by))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied for rows that were kept under the label \"%s\"",
@@ -77,35 +70,6 @@ drop_table(const char *label, const char *name, const char *kept_by)
 	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 }
 
-/* The tables of a label, with who has kept the rows, one of each by turns. */
-static List *
-tables_of(const char *label)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[] = {TEXTOID};
-	Datum		params[1];
-	List	   *result = NIL;
-	MemoryContext spi;
-
-	params[0] = CStringGetTextDatum(label);
-	SPI_connect();
-	sg_owner_execute("SELECT kept_table, kept_by FROM safeguard.kept "
-					 "WHERE label OPERATOR(pg_catalog.=) $1 ORDER BY id",
-					 1, types, params, NULL);
-	spi = MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		for (int column = 1; column <= 2; column++)
-			result = lappend(result,
-							 pstrdup(SPI_getvalue(SPI_tuptable->vals[i],
-												  SPI_tuptable->tupdesc,
-												  column)));
-	}
-	MemoryContextSwitchTo(spi);
-	SPI_finish();
-	return result;
-}
-
 /*
  * drop_kept_rows(label text)
  */
@@ -116,6 +80,7 @@ sg_drop_kept_rows(PG_FUNCTION_ARGS)
 	Datum		params[1];
 	char	   *label;
 	List	   *tables;
+	ListCell   *lc;
 
 	sg_require_argument(fcinfo, 0, "label");
 	label = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -131,14 +96,14 @@ sg_drop_kept_rows(PG_FUNCTION_ARGS)
 					errhint("Drop them when the transaction is over."));
 	}
 	sg_keep_lock(label);
-	tables = tables_of(label);
+	tables = sg_kept_tables(label);
 	if (tables == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("no rows have been kept under the label \"%s\"", label),
 				errhint("The view safeguard.kept_rows lists them."));
-	for (int i = 0; i + 1 < list_length(tables); i += 2)
-		drop_table(label, list_nth(tables, i), list_nth(tables, i + 1));
+	foreach(lc, tables)
+		drop_table(label, lfirst(lc));
 	params[0] = CStringGetTextDatum(label);
 	(void) sg_migration_write("DELETE FROM safeguard.kept "
 							  "WHERE label OPERATOR(pg_catalog.=) $1",

@@ -80,6 +80,7 @@ undo_label(SgKeepLabel *label, SubTransactionId subid)
 		SgKeptRelation *entry = lfirst(lc);
 
 		entry->unsure = true;
+		entry->dropped = InvalidAttrNumber;
 		if (entry->subid == subid)
 			entry->named = false;
 	}

@@ -13,6 +13,7 @@
 #define SG_RESTORE_H
 
 #include "access/attmap.h"
+#include "catalog/pg_attribute.h"
 #include "executor/execPartition.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
@@ -27,6 +28,7 @@ typedef struct SgKeptTable
 	Oid			relation;		/* that its rows are of; may be gone */
 	char	   *relation_name;	/* when they were kept, qualified */
 	char	   *name;			/* in safeguard_rows */
+	char	   *kept_by;		/* role that has kept them; may be gone */
 	Oid			relid;			/* of the table itself */
 	bool		restored;		/* its rows have been put back before */
 	AttrNumber *attnums;		/* of its columns in the relation, without
@@ -170,6 +172,8 @@ extern List *sg_restore_relations(SgRestore *restore, Oid only, List **kept);
 
 /* ---------------- restore_columns.c ---------------- */
 
+extern Form_pg_attribute sg_restore_column(Relation rel, AttrNumber attnum);
+extern const char *sg_restore_column_name(Relation rel, AttrNumber attnum);
 extern void sg_compare_columns(SgComparison *cmp);
 
 /* ---------------- restore_query.c ---------------- */

@@ -29,16 +29,17 @@
 
 /* ---------------- columns ---------------- */
 
-static Form_pg_attribute
-column(Relation rel, AttrNumber attnum)
+Form_pg_attribute
+sg_restore_column(Relation rel, AttrNumber attnum)
 {
 	return TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 }
 
-static const char *
-column_name(Relation rel, AttrNumber attnum)
+/* ready for a query */
+const char *
+sg_restore_column_name(Relation rel, AttrNumber attnum)
 {
-	return quote_identifier(NameStr(column(rel, attnum)->attname));
+	return quote_identifier(NameStr(sg_restore_column(rel, attnum)->attname));
 }
 
 static AttrNumber
@@ -185,8 +186,8 @@ match_columns(SgComparison *cmp)
 static Expr *
 coercion(const SgComparison *cmp, AttrNumber attnum)
 {
-	Form_pg_attribute to = column(cmp->rel, attnum);
-	Form_pg_attribute from = column(cmp->kept, cmp->kept_of[attnum - 1]);
+	Form_pg_attribute to = sg_restore_column(cmp->rel, attnum);
+	Form_pg_attribute from = sg_restore_column(cmp->kept, cmp->kept_of[attnum - 1]);
 	CaseTestExpr *value;
 	Node	   *expr;
 
@@ -258,10 +259,10 @@ take_index(SgComparison *cmp, Relation index)
 		TypeCacheEntry *type;
 
 		key->attnum = form->indkey.values[i];
-		if (key->attnum <= 0 || !column(cmp->rel, key->attnum)->attnotnull ||
+		if (key->attnum <= 0 || !sg_restore_column(cmp->rel, key->attnum)->attnotnull ||
 			cmp->kept_of[key->attnum - 1] == 0)
 			return false;
-		type = lookup_type_cache(column(cmp->rel, key->attnum)->atttypid,
+		type = lookup_type_cache(sg_restore_column(cmp->rel, key->attnum)->atttypid,
 								 TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
 		key->operator = get_opfamily_member(index->rd_opfamily[i],
 											index->rd_opcintype[i],
@@ -311,7 +312,7 @@ choose_key(SgComparison *cmp)
 	initStringInfo(&buf);
 	for (int i = 0; i < cmp->nkey; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-						 column_name(cmp->rel, cmp->key[i].attnum));
+						 sg_restore_column_name(cmp->rel, cmp->key[i].attnum));
 	cmp->query->key_columns = buf.data;
 }
 

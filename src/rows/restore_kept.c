@@ -61,7 +61,7 @@ sg_kept_tables(const char *label)
 	params[0] = CStringGetTextDatum(label);
 	SPI_connect();
 	sg_owner_execute("SELECT relation::pg_catalog.oid, relation_name, kept_table, "
-					 "restored_at IS NOT NULL, origin, attnums "
+					 "restored_at IS NOT NULL, origin, attnums, kept_by "
 					 "FROM safeguard.kept WHERE label OPERATOR(pg_catalog.=) $1 "
 					 "ORDER BY id", 1, types, params, NULL);
 	spi = MemoryContextSwitchTo(caller);
@@ -72,6 +72,7 @@ sg_kept_tables(const char *label)
 		table->relation = atooid(column(i, 1));
 		table->relation_name = pstrdup(column(i, 2));
 		table->name = pstrdup(column(i, 3));
+		table->kept_by = pstrdup(column(i, 7));
 		table->restored = strcmp(column(i, 4), "t") == 0;
 		if (strcmp(column(i, 5), sg_kept_origin(table->relation)) == 0)
 			read_attnums(table, column(i, 6));

@@ -90,9 +90,8 @@ check_kept_table(const SgKeptTable *table)
  * What an UPDATE, INSERT and DELETE would need.
  */
 static void
-check_rights(Relation rel)
+check_privileges(Oid relid)
 {
-	Oid			relid = RelationGetRelid(rel);
 	AclMode		needed[] = {ACL_SELECT, ACL_INSERT, ACL_UPDATE, ACL_DELETE};
 
 	for (int i = 0; i < lengthof(needed); i++)
@@ -100,9 +99,17 @@ check_rights(Relation rel)
 		AclResult	result = pg_class_aclcheck(relid, GetUserId(), needed[i]);
 
 		if (result != ACLCHECK_OK)
-			aclcheck_error(result, get_relkind_objtype(rel->rd_rel->relkind),
-						   RelationGetRelationName(rel));
+			aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)),
+						   get_rel_name(relid));
 	}
+}
+
+static void
+check_rights(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	check_privileges(relid);
 	if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -142,16 +149,89 @@ check_triggers(Relation rel, Oid relid)
 	table_close(part, NoLock);
 }
 
-/*
- * Lock a relation, and its partitions, against all who write.
- */
-static Relation
-lock_relation(Oid relid)
-{
-	Relation	rel;
+/* How often we let go of all locks before we wait for one with the others. */
+#define LOCK_TRIES		20
 
-	LockRelationOid(relid, ShareRowExclusiveLock);
-	rel = try_relation_open(relid, NoLock);
+static bool
+try_lock(Oid relid, List **locked)
+{
+	if (list_member_oid(*locked, relid))
+		return true;
+	if (!ConditionalLockRelationOid(relid, ExclusiveLock))
+		return false;
+	*locked = lappend_oid(*locked, relid);
+	return true;
+}
+
+/*
+ * Lock relations and their partitions without waiting: returns the one that is
+ * busy, or InvalidOid.  Partitions may come until their parent is locked.
+ */
+static Oid
+try_lock_all(List *relids, List **locked)
+{
+	ListCell   *lc;
+	ListCell   *lp;
+
+	foreach(lc, relids)
+	{
+		int			before;
+
+		if (!try_lock(lfirst_oid(lc), locked))
+			return lfirst_oid(lc);
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_PARTITIONED_TABLE)
+			continue;
+		do
+		{
+			before = list_length(*locked);
+			foreach(lp, find_all_inheritors(lfirst_oid(lc), NoLock, NULL))
+			{
+				if (!try_lock(lfirst_oid(lp), locked))
+					return lfirst_oid(lp);
+			}
+		} while (list_length(*locked) > before);
+	}
+	return InvalidOid;
+}
+
+/*
+ * Lock relations, and their partitions, against all who write, and who lock rows:
+ * who has locked a row and then writes would wait for us, and we for the row.
+ * With this lock we wait before there is a row that we have touched, and who
+ * holds a weaker one goes ahead of us.
+ *
+ * We hold none while we wait for another, or who has written to a table and goes
+ * on to one that it refers to would wait for us, too.  Where there is never a
+ * moment in which all are free, at last we do.
+ */
+static void
+lock_relations(List *relids)
+{
+	List	   *locked = NIL;
+	int			tries = 0;
+	Oid			busy;
+
+	while (OidIsValid(busy = try_lock_all(relids, &locked)))
+	{
+		ListCell   *lc;
+
+		if (++tries <= LOCK_TRIES)
+		{
+			foreach(lc, locked)
+				UnlockRelationOid(lfirst_oid(lc), ExclusiveLock);
+			locked = NIL;
+		}
+		LockRelationOid(busy, ExclusiveLock);
+		locked = lappend_oid(locked, busy);
+	}
+}
+
+/* A relation that is locked, if it can get rows back. */
+static Relation
+open_relation(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, NoLock);
+
 	if (rel == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
@@ -169,7 +249,7 @@ lock_relation(Oid relid)
 	{
 		ListCell   *lc;
 
-		foreach(lc, find_all_inheritors(relid, ShareRowExclusiveLock, NULL))
+		foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 			check_triggers(rel, lfirst_oid(lc));
 	}
 	return rel;
@@ -242,7 +322,12 @@ sg_restore_relations(SgRestore *restore, Oid only, List **kept)
 	}
 	if (relids == NIL)
 		report_nothing(restore, tables, only);
+
+	/* nobody is to wait for one who may not do it */
 	foreach(lc, relids)
-		rels = lappend(rels, lock_relation(lfirst_oid(lc)));
+		check_privileges(lfirst_oid(lc));
+	lock_relations(relids);
+	foreach(lc, relids)
+		rels = lappend(rels, open_relation(lfirst_oid(lc)));
 	return rels;
 }

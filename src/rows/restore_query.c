@@ -45,27 +45,15 @@
 
 /* ---------------- pieces of the query ---------------- */
 
-static Form_pg_attribute
-column(Relation rel, AttrNumber attnum)
-{
-	return TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-}
-
-static const char *
-column_name(Relation rel, AttrNumber attnum)
-{
-	return quote_identifier(NameStr(column(rel, attnum)->attname));
-}
-
 /* x.column, as the type that it has in the relation now */
 static void
 append_kept_value(SgComparison *cmp, AttrNumber attnum)
 {
 	AttrNumber	kept = cmp->kept_of[attnum - 1];
-	Form_pg_attribute to = column(cmp->rel, attnum);
-	Form_pg_attribute from = column(cmp->kept, kept);
+	Form_pg_attribute to = sg_restore_column(cmp->rel, attnum);
+	Form_pg_attribute from = sg_restore_column(cmp->kept, kept);
 
-	appendStringInfo(&cmp->buf, "x.%s", column_name(cmp->kept, kept));
+	appendStringInfo(&cmp->buf, "x.%s", sg_restore_column_name(cmp->kept, kept));
 	if (to->atttypid != from->atttypid || to->atttypmod != from->atttypmod)
 		appendStringInfo(&cmp->buf, "::%s",
 						 format_type_extended(to->atttypid, to->atttypmod,
@@ -93,7 +81,7 @@ append_image(SgComparison *cmp, bool kept)
 		if (kept)
 			append_kept_value(cmp, attnum);
 		else
-			appendStringInfo(&cmp->buf, "t.%s", column_name(cmp->rel, attnum));
+			appendStringInfo(&cmp->buf, "t.%s", sg_restore_column_name(cmp->rel, attnum));
 		if (nvalues > IMAGE_VALUES &&
 			(i % IMAGE_VALUES == IMAGE_VALUES - 1 || i == nvalues - 1))
 			appendStringInfoChar(&cmp->buf, ')');
@@ -117,13 +105,13 @@ append_key_match(SgComparison *cmp, const char *left, bool named,
 	for (int i = 0; i < cmp->nkey; i++)
 	{
 		const SgKeyPart *key = &cmp->key[i];
-		Oid			type = column(cmp->rel, key->attnum)->atttypid;
+		Oid			type = sg_restore_column(cmp->rel, key->attnum)->atttypid;
 		StringInfoData value;
 
 		initStringInfo(&value);
 		if (named)
 			appendStringInfo(&value, "%s.%s", left,
-							 column_name(cmp->rel, key->attnum));
+							 sg_restore_column_name(cmp->rel, key->attnum));
 		else
 			appendStringInfo(&value, "%s.k%d", left, i + 1);
 		if (i > 0)
@@ -162,7 +150,7 @@ append_images(SgComparison *cmp)
 	}
 	for (int i = 0; i < cmp->query->nvalues; i++)
 		appendStringInfo(buf, ", x.%s AS v%d",
-						 column_name(cmp->kept,
+						 sg_restore_column_name(cmp->kept,
 									 cmp->kept_of[cmp->query->attnums[i] - 1]),
 						 i + 1);
 

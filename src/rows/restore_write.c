@@ -84,7 +84,7 @@ sg_restore_begin(List *rels, List **targets)
 		rte->rtekind = RTE_RELATION;
 		rte->relid = RelationGetRelid(rel);
 		rte->relkind = rel->rd_rel->relkind;
-		rte->rellockmode = ShareRowExclusiveLock;
+		rte->rellockmode = ExclusiveLock;
 		rtes = lappend(rtes, rte);
 	}
 	sg_init_range_table(estate, rtes);

@@ -18,6 +18,8 @@
 #include "executor/execdesc.h"
 #include "utils/relcache.h"
 
+#include "own.h"
+
 /* the schema of the kept tables */
 #define SG_KEPT_SCHEMA	"safeguard_rows"
 
@@ -53,6 +55,7 @@ typedef struct SgKeptRelation
 	bool		checked;		/* that its rows can be kept */
 	Oid			kept;			/* newest kept table; 0: none */
 	bool		unsure;			/* perhaps it has been rolled back */
+	AttrNumber	dropped;		/* column of which that was told last */
 } SgKeptRelation;
 
 /*
@@ -90,7 +93,7 @@ typedef struct SgKeepPart
 /* ---------------- label.c ---------------- */
 
 /* those of this transaction; NULL almost always, and then nothing costs */
-extern SgKeepLabel *sg_keep_labels;
+extern SG_OWN SgKeepLabel *sg_keep_labels;
 
 /*
  * Begin to keep rows under a label, in the rest of the transaction or until
@@ -162,7 +165,8 @@ extern SgKeepMarks *sg_keep_trigger_marks(const ResultRelInfo *rri,
 
 /* ---------------- refuse.c ---------------- */
 
-extern void sg_keep_access(ObjectAccessType access, Oid relid, bool altering);
+extern void sg_keep_access(ObjectAccessType access, Oid relid, int column,
+						   bool altering);
 
 /* ---------------- write.c ---------------- */
 

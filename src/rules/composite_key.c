@@ -41,25 +41,11 @@ typedef struct Arm
 	SgMatch		worst;			/* verdict NONE: nothing judged */
 	SgMatch		shape;			/* the same of shape errors, which outrank
 								 * an identified row */
+	SgAsked		asked;
 	bool		whole;			/* the row is identified */
 	bool		open;			/* by other means than each column of each
 								 * key with itself */
 } Arm;
-
-static List *
-composite_keys(SgCatalog *catalog, SgRelation *target)
-{
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, target->keys)
-		if (((SgKey *) lfirst(lc))->ncols > 1)
-			result = lappend(result, lfirst(lc));
-	foreach(lc, sg_foreign_keys(catalog, target->relid))
-		if (((SgKey *) lfirst(lc))->ncols > 1)
-			result = lappend(result, lfirst(lc));
-	return result;
-}
 
 /*
  * A self-join that picks rows by comparing a key column with itself, the
@@ -207,6 +193,7 @@ for_each_match(Judgement *j, SgScene *scene, Arm *arm,
 			match.row = row;
 			match.source = row;
 			match.all_matched = matched;
+			match.asked = &arm->asked;
 			match.shape_only = arm->whole;
 			see(&match, arm);
 		}
@@ -230,8 +217,16 @@ see_verdict(SgMatch *match, Arm *arm)
 	/* the keys that it covers are identified; no other source to compare */
 	if (arm->whole && sg_same_columns(match))
 		return;
-	if (judge_row(match, &result))
-		add_verdict(arm, &result);
+	/* a second rejection is no worse; one of shape may be of other items, too */
+	match->settled = arm->worst.verdict == SG_VERDICT_REJECT;
+	if (!judge_row(match, &result))
+		return;
+	if (match->settled && result.verdict >= SG_VERDICT_DOUBT)
+	{
+		match->settled = false;
+		(void) judge_row(match, &result);
+	}
+	add_verdict(arm, &result);
 }
 
 /* Is a unique key of the target pinned as a whole, to whatever value? */
@@ -271,6 +266,7 @@ judge_ctid(Judgement *j, SgScene *scene, Arm *arm)
 	arm->worst.scene = scene;
 	arm->worst.catalog = j->catalog;
 	arm->worst.target = j->target;
+	arm->worst.asked = &arm->asked;
 	arm->worst.key = (SgKey *) linitial(j->keys);
 	arm->worst.source = source;
 	arm->worst.row = sg_row(source);
@@ -311,6 +307,7 @@ judge_scene(SgScene *scene, void *arg)
 	SgMatch    *match;
 
 	arm.worst.verdict = arm.shape.verdict = SG_VERDICT_NONE;
+	memset(&arm.asked, 0, sizeof(SgAsked));
 	arm.whole = arm.open = false;
 	if (scene->whole_row || list_length(scene->items) < 2)
 		return;
@@ -340,7 +337,6 @@ sg_composite_key_detect(SgStatement *stmt)
 	Judgement	j = {0};
 	SgCatalog	catalog = {NIL};
 	bool		complete;
-	ListCell   *lc;
 
 	if (query->resultRelation <= 0 ||
 		(query->commandType != CMD_UPDATE &&
@@ -351,12 +347,10 @@ sg_composite_key_detect(SgStatement *stmt)
 	if (rte->rtekind != RTE_RELATION)
 		return;
 	j.target = sg_relation(&catalog, rte->relid);
-	j.keys = composite_keys(&catalog, j.target);
+	j.keys = j.target->composite;
 	if (j.keys == NIL)
 		return;
-	foreach(lc, j.keys)
-		stmt->key_columns = bms_add_members(stmt->key_columns,
-											((SgKey *) lfirst(lc))->set);
+	stmt->key_columns = j.target->composite_set;
 	j.stmt = stmt;
 	j.catalog = &catalog;
 	j.context = CurrentMemoryContext;

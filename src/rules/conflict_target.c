@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "failopen.h"
 #include "safeguard.h"
 #include "upsert/arbiter.h"
 
@@ -258,16 +259,28 @@ complete_error(ErrorData *edata, const SgDecision *decision,
 	add_position(edata, finding, source);
 }
 
-static void
-explain_error(ErrorData *edata, Query *parse, const char *query_string,
-			  ParamListInfo params)
+/* An error of the planner, and what it has been asked to plan. */
+typedef struct PlannerError
 {
-	SgSource	source = {query_string, parse->stmt_location, parse->stmt_len,
-	(uint64) parse->queryId};
+	ErrorData  *edata;
+	Query	   *parse;
+	const char *query_string;
+	ParamListInfo params;
+} PlannerError;
+
+/* Called by sg_fail_open() */
+static void
+explain_error(void *arg)
+{
+	PlannerError *error = (PlannerError *) arg;
+	Query	   *parse = error->parse;
+	SgSource	source = {error->query_string, parse->stmt_location,
+		parse->stmt_len, (uint64) parse->queryId};
 	bool		parameter = false;
-	SgFinding  *finding = find(parse, params, &parameter);
+	SgFinding  *finding = find(parse, error->params, &parameter);
 	List	   *decisions;
 
+	sg_fault("explain");
 	if (finding == NULL)
 		return;
 	decisions = sg_decide(list_make1(finding));
@@ -275,37 +288,7 @@ explain_error(ErrorData *edata, Query *parse, const char *query_string,
 		return;
 	/* plain EXPLAIN plans, too, and counts nothing */
 	sg_deliver(decisions, &source, sg_utility_is_explain());
-	complete_error(edata, linitial(decisions), query_string);
-}
-
-/*
- * The same, with errors of our own contained: the server's is worth more.
- * What they leave behind goes with the transaction that it aborts.
- */
-static void
-explain_contained(ErrorData *edata, Query *parse, const char *query_string,
-				  ParamListInfo params)
-{
-	MemoryContext caller = CurrentMemoryContext;
-
-	if (!sg_enabled || sg_process_is_exempt())
-		return;
-	PG_TRY();
-	{
-		explain_error(edata, parse, query_string, params);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *own;
-
-		MemoryContextSwitchTo(caller);
-		own = CopyErrorData();
-		if (sg_must_rethrow(own->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		sg_unjudged_count(own);
-	}
-	PG_END_TRY();
+	complete_error(error->edata, linitial(decisions), error->query_string);
 }
 
 /*
@@ -329,7 +312,13 @@ sg_conflict_target_plan(planner_hook_type planner, Query *parse,
 
 		if (edata == NULL)
 			PG_RE_THROW();
-		explain_contained(edata, parse, query_string, boundParams);
+		/* the server's error is worth more than one of our own */
+		if (sg_enabled && !sg_process_is_exempt())
+		{
+			PlannerError error = {edata, parse, query_string, boundParams};
+
+			(void) sg_fail_open(explain_error, &error);
+		}
 		ReThrowError(edata);
 	}
 	PG_END_TRY();

@@ -112,22 +112,35 @@ returns_other(SgSubject *s, Var *output, Node *other)
 		left->varlevelsup == output->varlevelsup;
 }
 
-/* Judges one SELECT: a subquery, or an arm of its UNION. */
+/*
+ * Judges one SELECT: a subquery, an arm of its UNION, or the SELECT in its FROM
+ * whose column it passes on.
+ */
 static void
 judge_select(SgWalk *walk, SubLink *link, Query *sub, int base, Node *other)
 {
 	SgSubject	s = {walk, (Node *) link, sub, base, NIL};
 	bool		exists = link->subLinkType == EXISTS_SUBLINK;
 	Var		   *output = NULL;
+	Query	   *inner = NULL;
 
 	if (walk->finding || sub->commandType != CMD_SELECT)
 		return;
 	/* most subqueries return a column of their own: no need to go on */
-	if (!exists && (output = sg_outer_output(&s)) == NULL)
+	if (!exists && (output = sg_outer_output(&s)) == NULL &&
+		(inner = sg_passed_on(sub)) == NULL)
 		return;
 	sg_collect_conjuncts((Node *) sub->jointree, &s.conjuncts);
 	sg_collect_conjuncts(sub->havingQual, &s.conjuncts);
-	if (sg_is_correlated(&s) || !sg_reads_on_its_own(&s))
+	if (sg_is_correlated(&s))
+		return;
+	if (inner != NULL)
+	{
+		check_stack_depth();
+		judge_select(walk, link, inner, base + 1, other);
+		return;
+	}
+	if (!sg_reads_on_its_own(&s))
 		return;
 	if (exists)
 		judge_exists(&s);
@@ -188,13 +201,28 @@ is_leaf(const Node *node)
 		IsA(node, Param);
 }
 
+/* Nor has a comparison of them, which most arms of a long OR are. */
+static inline bool
+is_plain(const Node *node)
+{
+	const List *args;
+
+	if (is_leaf(node))
+		return true;
+	if (!IsA(node, OpExpr))
+		return false;
+	args = ((const OpExpr *) node)->args;
+	return list_length(args) == 2 && is_leaf(linitial(args)) &&
+		is_leaf(lsecond(args));
+}
+
 static bool
 walk_list(List *args, SgWalk *walk)
 {
 	ListCell   *lc;
 
 	foreach(lc, args)
-		if (!is_leaf(lfirst(lc)) && walker(lfirst(lc), walk))
+		if (!is_plain(lfirst(lc)) && walker(lfirst(lc), walk))
 			return true;
 	return false;
 }

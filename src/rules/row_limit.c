@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "failopen.h"
 #include "limit/limit.h"
 
 /* statements that are running; more than one is not to be expected */
@@ -51,34 +52,70 @@ main_target(const SgLimitStatement *statement, const SgLimitVerdict *verdict)
 }
 
 /*
- * Count and report a verdict.  Does not return at level error.
+ * Judging the statement has failed.  What has been attached to its nodes stays,
+ * and finds nothing more to say.
  */
 static void
-deliver(SgLimitStatement *statement, const SgLimitVerdict *verdict, bool stopped)
+let_through(SgLimitStatement *statement)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "safeguard judgement",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(work);
+	statement->limit = 0;
+	statement->expected = -1;
+}
+
+/* What is to be said of a statement. */
+typedef struct Delivery
+{
+	const SgLimitStatement *statement;
+	const SgLimitVerdict *verdict;
+	bool		stopped;
+	MemoryContext work;
+} Delivery;
+
+/* Called by sg_fail_open() */
+static void
+run_delivery(void *arg)
+{
+	Delivery   *delivery = (Delivery *) arg;
+	const SgLimitStatement *statement = delivery->statement;
+	const SgLimitVerdict *verdict = delivery->verdict;
 	const SgLimitTarget *target = main_target(statement, verdict);
 	SgFinding	finding = {0};
 	SgDecision	decision = {&finding, verdict->level, true};
 	SgSource	source;
 
+	MemoryContextSwitchTo(delivery->work);
+	sg_fault("row_limit_deliver");
 	finding.rule = SG_RULE_ROW_LIMIT;
 	finding.relid = RelationGetRelid(target->relation);
 	finding.location = -1;
 	finding.schema_name = sg_limit_schema(target);
 	finding.table_name = RelationGetRelationName(target->relation);
-	finding.message = sg_limit_message(statement, verdict, target, stopped);
+	finding.message = sg_limit_message(statement, verdict, target,
+									   delivery->stopped);
 	finding.closed_message = finding.message;
-	finding.detail = sg_limit_detail(statement, verdict, target, stopped);
+	finding.detail = sg_limit_detail(statement, verdict, target,
+									 delivery->stopped);
 	finding.hint = sg_limit_hint(statement, verdict, target);
 
 	sg_query_source(&source, statement->queryDesc);
 	sg_deliver(list_make1(&decision), &source, false);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+}
+
+/*
+ * Count and report a verdict.  Does not return at level error, unless that
+ * fails.
+ */
+static void
+deliver(SgLimitStatement *statement, const SgLimitVerdict *verdict, bool stopped)
+{
+	Delivery	delivery = {statement, verdict, stopped, NULL};
+
+	delivery.work = AllocSetContextCreate(CurrentMemoryContext,
+										  "safeguard judgement",
+										  ALLOCSET_DEFAULT_SIZES);
+	if (!sg_fail_open(run_delivery, &delivery))
+		let_through(statement);
+	MemoryContextDelete(delivery.work);
 }
 
 /*
@@ -215,17 +252,23 @@ forget_statement(void *arg)
 	}
 }
 
+/* Can it change rows that are there? */
+static bool
+changes_rows(const ModifyTableState *node)
+{
+	return node->operation != CMD_INSERT ||
+		((ModifyTable *) node->ps.plan)->onConflictAction == ONCONFLICT_UPDATE;
+}
+
 static void
 add_target(SgLimitStatement *statement, ModifyTableState *node)
 {
 	Relation	relation = node->rootResultRelInfo->ri_RelationDesc;
 	Oid			relid = RelationGetRelid(relation);
 	SgLimitTarget *target = &statement->targets[statement->ntargets];
-	bool		changes = node->operation != CMD_INSERT ||
-		((ModifyTable *) node->ps.plan)->onConflictAction == ONCONFLICT_UPDATE;
 
 	/* what only inserts is no matter of the limit */
-	if (!changes && statement->expected < 0)
+	if (!changes_rows(node) && statement->expected < 0)
 		return;
 	if (sg_relation_is_exempt(relid))
 		return;
@@ -237,7 +280,6 @@ add_target(SgLimitStatement *statement, ModifyTableState *node)
 	target->relation = relation;
 	target->rows.node = node;
 	target->rows.watch = watch;
-	sg_rowcount_attach(&target->rows, changes && statement->limit > 0);
 	statement->ntargets++;
 }
 
@@ -264,6 +306,29 @@ add_targets(SgLimitStatement *statement)
 	}
 }
 
+/*
+ * Begin to count, now that nothing of the statement is unknown.
+ */
+static void
+attach_targets(SgLimitStatement *statement)
+{
+	for (int i = 0; i < statement->ntargets; i++)
+	{
+		SgLimitTarget *target = &statement->targets[i];
+
+		if (i > 0)
+			sg_fault("row_limit_second");
+		sg_rowcount_attach(&target->rows,
+						   statement->limit > 0 &&
+						   changes_rows(target->rows.node));
+	}
+
+	/* what the products before have changed counts, too */
+	if (statement->ntargets == 1 && statement->limit >= statement->strict)
+		sg_rowcount_quiet(&statement->targets[0].rows,
+						  statement->limit - statement->strict);
+}
+
 static void
 set_limits(SgLimitStatement *statement)
 {
@@ -279,28 +344,30 @@ set_limits(SgLimitStatement *statement)
 		sg_expected_rows : -1;
 }
 
-/*
- * A statement has been started, and there is some limit.
- */
-void
-sg_row_limit_start(QueryDesc *queryDesc, int eflags)
+/* A statement that begins to be counted. */
+typedef struct Start
 {
+	QueryDesc  *queryDesc;
+	SgLimitStatement *statement;	/* out */
+} Start;
+
+/* Called by sg_fail_open() */
+static void
+start(void *arg)
+{
+	Start	   *begun = (Start *) arg;
+	QueryDesc  *queryDesc = begun->queryDesc;
 	SgLimitStatement *statement;
-	MemoryContext caller;
 
-	if (!IsA(queryDesc->planstate, ModifyTableState) &&
-		queryDesc->estate->es_auxmodifytables == NIL)
-		return;
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || !sg_enabled ||
-		!sg_is_top_level() || sg_execution_is_exempt(eflags))
-		return;
-
-	caller = MemoryContextSwitchTo(queryDesc->estate->es_query_cxt);
+	MemoryContextSwitchTo(queryDesc->estate->es_query_cxt);
+	sg_fault("row_limit");
 	statement = palloc0(sizeof(SgLimitStatement));
 	statement->queryDesc = queryDesc;
+	begun->statement = statement;
 	set_limits(statement);
 	sg_limit_find_products(statement);
 	add_targets(statement);
+	attach_targets(statement);
 	if (statement->ntargets > 0)
 	{
 		statement->forget.func = forget_statement;
@@ -310,7 +377,24 @@ sg_row_limit_start(QueryDesc *queryDesc, int eflags)
 		statement->next = sg_limited_statements;
 		sg_limited_statements = statement;
 	}
-	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * A statement has been started, and there is some limit.
+ */
+void
+sg_row_limit_start(QueryDesc *queryDesc, int eflags)
+{
+	Start		begun = {queryDesc, NULL};
+
+	if (!IsA(queryDesc->planstate, ModifyTableState) &&
+		queryDesc->estate->es_auxmodifytables == NIL)
+		return;
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || !sg_enabled ||
+		!sg_is_top_level() || sg_execution_is_exempt(eflags))
+		return;
+	if (!sg_fail_open(start, &begun) && begun.statement != NULL)
+		let_through(begun.statement);
 }
 
 /*

@@ -195,14 +195,18 @@ static Truth
 truth_for_target(SgStatement *stmt, Node *condition)
 {
 	Truth		truth = truth_of(condition);
-	Bitmapset  *members;
+	Query	   *query = stmt->query;
+	Index		target = sg_target_index(query);
 
-	if (truth != TRUTH_OPEN || list_length(stmt->query->rtable) < 2)
+	if (truth != TRUTH_OPEN || list_length(query->rtable) < 2)
 		return truth;
-	members = pull_varnos(NULL, condition);
-	if (bms_is_empty(members) ||
-		bms_is_member(sg_target_index(stmt->query), members) ||
-		bms_is_member(stmt->query->resultRelation, members) ||
+
+	/* most conditions do, and early: before all of their columns are read */
+	if (sg_mentions(condition, target) ||
+		(query->resultRelation != target &&
+		 sg_mentions(condition, query->resultRelation)))
+		return truth;
+	if (bms_is_empty(pull_varnos(NULL, condition)) ||
 		contain_volatile_functions(condition) ||
 		!sources_have_one_row(stmt))
 		return truth;

@@ -70,10 +70,14 @@ extern void sg_key_column(SgKeyColumn *column, Relation rel,
 						  AttrNumber attnum);
 extern char *sg_rows_of(Relation rel);
 extern char *sg_select_columns(Relation rel, int ncols,
-							   const SgKeyColumn *columns);
+							   const SgKeyColumn *columns, bool grouped);
 extern bool sg_is_server_type(Oid type);
 extern Datum sg_value_as_text(Oid type, Datum value);
 extern void sg_run_select(const char *sql, DestReceiver *dest);
+
+/* ---------------- orphans.c ---------------- */
+
+extern void sg_put_orphans(FunctionCallInfo fcinfo);
 
 /* ---------------- count.c ---------------- */
 

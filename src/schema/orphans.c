@@ -287,11 +287,10 @@ orphans_query(const ForeignKey *fk, int max_rows)
 }
 
 /*
- * The values of a foreign key that its parent does not have, and how many rows
- * have each.
+ * Fill the result, which has been set up.
  */
-Datum
-sg_orphans(PG_FUNCTION_ARGS)
+void
+sg_put_orphans(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ForeignKey	fk;
@@ -299,7 +298,6 @@ sg_orphans(PG_FUNCTION_ARGS)
 	DestReceiver *dest;
 	int			max_rows;
 
-	InitMaterializedSRF(fcinfo, 0);
 	rel = sg_open_argument(fcinfo);
 	if (rel->rd_rel->relkind != RELKIND_RELATION &&
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
@@ -327,5 +325,16 @@ sg_orphans(PG_FUNCTION_ARGS)
 
 	relation_close(fk.parent, NoLock);
 	relation_close(rel, NoLock);
+}
+
+/*
+ * The values of a foreign key that its parent does not have, and how many rows
+ * have each.
+ */
+Datum
+sg_orphans(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	sg_put_orphans(fcinfo);
 	return (Datum) 0;
 }

@@ -172,7 +172,7 @@ sg_sample(Relation rel, int ncols, const SgKeyColumn *columns, double rows)
 	SampleReceiver receiver = {{0}};
 	SgSample   *sample = palloc0(sizeof(SgSample));
 	Size		fit = (Size) work_mem * 1024 / (ncols * sizeof(uint64));
-	char	   *sql = sg_select_columns(rel, ncols, columns);
+	char	   *sql = sg_select_columns(rel, ncols, columns, false);
 	double		percent;
 
 	sample->ncols = ncols;

@@ -121,9 +121,10 @@ sg_rows_of(Relation rel)
 											   RelationGetRelationName(rel)));
 }
 
-/* SELECT a, b FROM s.t */
+/* SELECT a, b FROM s.t, with the number of rows if they are grouped */
 char *
-sg_select_columns(Relation rel, int ncols, const SgKeyColumn *columns)
+sg_select_columns(Relation rel, int ncols, const SgKeyColumn *columns,
+				  bool grouped)
 {
 	StringInfoData buf;
 
@@ -133,7 +134,8 @@ sg_select_columns(Relation rel, int ncols, const SgKeyColumn *columns)
 						 quote_identifier(get_attname(RelationGetRelid(rel),
 													  columns[i].attnum,
 													  false)));
-	appendStringInfo(&buf, " FROM %s", sg_rows_of(rel));
+	appendStringInfo(&buf, "%s FROM %s",
+					 grouped ? ", pg_catalog.count(*)" : "", sg_rows_of(rel));
 	return buf.data;
 }
 

@@ -71,6 +71,7 @@ SgAcquisitions *sg_acquisitions = NULL;
 /* of the session of this process, if it is a client's */
 static bool authenticated = false;
 static bool started = false;
+bool		sg_session_starts = false;	/* the one, but not yet the other */
 
 /* ---------------- shared memory ---------------- */
 
@@ -155,13 +156,14 @@ count_start(void)
 
 /*
  * The first commit after authentication is that of the transaction in which
- * the server has set the session up.  Later ones only pass by.
+ * the server has set the session up. 
  */
-static void
-transaction_ends(XactEvent event, void *arg)
+void
+sg_pool_transaction(XactEvent event)
 {
-	if (likely(started) || event != XACT_EVENT_COMMIT)
+	if (event != XACT_EVENT_COMMIT)
 		return;
+	sg_session_starts = false;
 	started = true;
 	if (sg_track_pool)
 		count_start();
@@ -186,7 +188,7 @@ sg_pool_authenticated(int status)
 	if (status == STATUS_OK && !authenticated)
 	{
 		authenticated = true;
-		RegisterXactCallback(transaction_ends, NULL);
+		sg_session_starts = true;
 	}
 	else if (status == STATUS_EOF && sg_track_pool)
 		count_refusal(SG_REFUSED_GAVE_UP);

@@ -190,7 +190,12 @@ sg_shmem_startup(void)
 	LWLockRelease(AddinShmemInitLock);
 
 	if (!IsUnderPostmaster)
+	{
 		on_shmem_exit(write_at_shutdown, (Datum) 0);
+		ereport(LOG,
+				errmsg("safeguard uses %zu bytes of shared memory",
+					   sg_shmem_size()));
+	}
 	if (!found)
 		sg_persist_read();
 }

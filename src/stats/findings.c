@@ -72,6 +72,7 @@ init_shared(void)
 	}
 	pg_atomic_init_u64(&sg_shared->evicted, 0);
 	pg_atomic_init_u64(&sg_shared->unjudged, 0);
+	pg_atomic_init_u64(&sg_shared->unjudged_at, 0);
 }
 
 void
@@ -340,6 +341,8 @@ sg_unjudged_count(const ErrorData *edata)
 		return;
 	}
 	pg_atomic_fetch_add_u64(&sg_shared->unjudged, 1);
+	pg_atomic_write_u64(&sg_shared->unjudged_at,
+						(uint64) GetCurrentTimestamp());
 	LWLockAcquire(sg_shared->lock, LW_EXCLUSIVE);
 	sg_shared->unjudged_sqlstate = edata->sqlerrcode;
 	sg_copy_text(sg_shared->unjudged_message, message, SG_UNJUDGED_MESSAGE);

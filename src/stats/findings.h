@@ -72,6 +72,8 @@ typedef struct SgShared
 	pg_atomic_uint64 rejected[SG_NUM_RULES];
 	pg_atomic_uint64 evicted;	/* findings dropped for want of room */
 	pg_atomic_uint64 unjudged;	/* statements on which detection failed */
+	pg_atomic_uint64 unjudged_at;	/* when the last one, 0: not since the
+									 * server's start */
 	int			unjudged_sqlstate;	/* why the last one did */
 	char		unjudged_message[SG_UNJUDGED_MESSAGE];
 } SgShared;
@@ -80,7 +82,7 @@ typedef struct SgShared
 extern SgShared *sg_shared;
 extern HTAB *sg_finding_table;
 
-extern int64 sg_findings_raised;	/* by this session */
+extern SG_OWN int64 sg_findings_raised; /* by this session */
 
 extern uint64 sg_unjudged_get(int *sqlstate, char *message, Size size);
 

@@ -186,6 +186,20 @@ remember(const char *statement, int len, const char *normalized)
 }
 
 /*
+ * Is it an error of the text that is read, and not of who reads it?  With
+ * standard_conforming_strings off, Unicode escapes are one of a feature.
+ */
+bool
+sg_is_text_error(int sqlstate)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+		category == ERRCODE_DATA_EXCEPTION ||
+		sqlstate == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/*
  * A statement without constants, comments and layout, or NULL if it cannot be
  * read.
  */
@@ -205,10 +219,7 @@ rewrite_contained(const char *statement)
 	}
 	PG_CATCH();
 	{
-		int			sqlstate = geterrcode();
-
-		if (ERRCODE_TO_CATEGORY(sqlstate) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
-			ERRCODE_TO_CATEGORY(sqlstate) != ERRCODE_DATA_EXCEPTION)
+		if (!sg_is_text_error(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();

@@ -379,6 +379,14 @@ sg_persist_read(void)
 	/* left by a crash in the middle of writing */
 	unlink(STAT_FILE_NEW);
 
+	/* to open a pipe would wait for whoever writes to it */
+	if (stat(STAT_FILE, &st) == 0 && !S_ISREG(st.st_mode) &&
+		!S_ISDIR(st.st_mode))
+	{
+		set_aside("it is not a regular file", STAT_FILE_DAMAGED);
+		return;
+	}
+
 	f.file = AllocateFile(STAT_FILE, PG_BINARY_R);
 	if (f.file == NULL)
 	{

@@ -10,6 +10,7 @@
 #ifndef SG_POOL_H
 #define SG_POOL_H
 
+#include "access/xact.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "utils/backend_status.h"
@@ -113,7 +114,10 @@ extern SgAcquisitions *sg_acquisitions;
 extern const char *sg_refusal_name(SgRefusal reason);
 extern double sg_acquisition_limit(int bucket);
 extern void sg_acquisitions_fill(SgPoolStats *stats);
+extern SG_OWN bool sg_session_starts;
+
 extern void sg_pool_authenticated(int status);
+extern void sg_pool_transaction(XactEvent event);
 extern void sg_pool_log(const ErrorData *edata);
 
 /* ---------------- stats/clients.c ---------------- */

@@ -114,7 +114,7 @@ sg_query_bucket(uint64 elapsed)
 
 /* ---------------- stats/query_store.c ---------------- */
 
-extern bool sg_queries_on;		/* is there shared memory for them? */
+extern SG_OWN bool sg_queries_on;	/* is there shared memory for them? */
 
 extern void sg_query_store(const SgQueryCall *call);
 extern SgQueryEntry *sg_query_find(const SgQueryKey *key);
@@ -139,13 +139,40 @@ extern void sg_query_banks_fold(const void *room, int32 *places,
 
 /* ---------------- stats/query_track.c ---------------- */
 
+/* what the error hook asks */
+typedef enum SgQueryPhase
+{
+	SG_QUERY_NONE,				/* nothing of this message was seen */
+	SG_QUERY_PREPARING,			/* seen, but does not run */
+	SG_QUERY_RUNNING,
+	SG_QUERY_DONE,				/* has been counted */
+	SG_QUERY_PASSED				/* has ended, and was too fast to count */
+} SgQueryPhase;
+
+/* of the last statement, as long as its message is the present one */
+extern SG_OWN SgQueryPhase sg_query_phase;
+
+/* see violations.c */
+extern SG_OWN ErrorContextCallback sg_violation_watcher;
+
 /* is DECLARE CURSOR running? */
-extern bool sg_query_declares;
+extern SG_OWN bool sg_query_declares;
 
 static inline bool
 sg_queries_tracked(void)
 {
 	return sg_queries_on && sg_track_queries != SG_TRACK_OFF;
+}
+
+/*
+ * Is there nothing to be known of a statement but the constraints it violates,
+ * and are these seen already?
+ */
+static inline bool
+sg_query_is_nothing(void)
+{
+	return error_context_stack == &sg_violation_watcher &&
+		(sg_track_queries | sg_query_phase) == 0;
 }
 
 /* Can ExecutorFinish have something to do? */
@@ -176,23 +203,13 @@ extern bool sg_query_utility_begin(ErrorContextCallback *callback,
 extern void sg_query_utility_end(ErrorContextCallback *callback,
 								 const QueryCompletion *qc);
 
-/* what the error hook asks */
-typedef enum SgQueryPhase
-{
-	SG_QUERY_NONE,				/* nothing of this message was seen */
-	SG_QUERY_PREPARING,			/* seen, but does not run */
-	SG_QUERY_RUNNING,
-	SG_QUERY_DONE,				/* has been counted */
-	SG_QUERY_PASSED				/* has ended, and was too fast to count */
-} SgQueryPhase;
-
 extern SgQueryPhase sg_query_current(SgQueryCall *call, int *end);
 extern void sg_query_failed(void);
 
 /* ---------------- stats/query_cursor.c ---------------- */
 
 /* cursors, or NULL */
-extern struct SgOpenQuery *sg_open_queries;
+extern SG_OWN struct SgOpenQuery *sg_open_queries;
 
 extern void sg_cursor_open(QueryDesc *queryDesc, const SgSource *source);
 extern bool sg_cursor_source(const QueryDesc *queryDesc, SgSource *source);
@@ -204,7 +221,7 @@ extern void sg_cursor_close(const QueryDesc *queryDesc);
 /* ---------------- stats/query_error.c ---------------- */
 
 extern void sg_query_log(ErrorData *edata);
-extern void sg_query_errors_init(void);
+extern void sg_query_rolled_back(void);
 
 /* ---------------- stats/violations.c ---------------- */
 
@@ -233,10 +250,12 @@ typedef struct SgViolationEntry
 
 extern SgViolationEntry *sg_violations_collect(uint64 *nentries, bool alone);
 extern void sg_violation_callback(void *arg);
+extern void sg_violation_watch(void);
 extern void sg_violation_note(const ErrorData *edata);
-extern bool sg_violation_noted;
+extern SG_OWN bool sg_violation_noted;
 extern void sg_violation_count(void);
 extern void sg_violation_named(Oid classId, Oid objectId, bool created);
+extern SG_OWN bool sg_violations_named; /* by this transaction */
 extern void sg_violation_transaction(XactEvent event);
 extern int	sg_violations_used(void);
 extern uint64 sg_violations_evicted(void);

@@ -23,6 +23,9 @@
 #include "utils/portal.h"
 #include "utils/timestamp.h"
 
+#include "failopen.h"
+#include "review/review.h"
+#include "safeguard.h"
 #include "stats/queries.h"
 
 /* An error that has not been counted yet. */
@@ -242,6 +245,7 @@ count_failure(void)
 {
 	SgQueryCall *call = &failure.call;
 
+	sg_fault("failed_query");
 	find_statement();
 	if (call->source.text == NULL)
 		call->seek = false;
@@ -253,7 +257,7 @@ count_failure(void)
 
 /*
  * Count the error that has been noted.  The text may be anything, and memory
- * may be short: an error of ours goes nowhere.
+ * may be short: an error of ours is counted, and goes nowhere.
  */
 static void
 count_contained(void)
@@ -272,7 +276,11 @@ count_contained(void)
 	}
 	PG_CATCH();
 	{
-		FlushErrorState();
+		ErrorData  *edata = sg_keep_error(caller);
+
+		/* which is what it has failed for, perhaps */
+		if (!sg_is_text_error(edata->sqlerrcode))
+			sg_unjudged_count(edata);
 	}
 	PG_END_TRY();
 
@@ -284,8 +292,11 @@ count_contained(void)
 	InterruptHoldoffCount = holdoff;
 }
 
-static void
-rolled_back(void)
+/*
+ * A transaction or subtransaction has been rolled back.
+ */
+void
+sg_query_rolled_back(void)
 {
 	sg_violation_count();
 	if (!failure.there)
@@ -293,30 +304,4 @@ rolled_back(void)
 	failure.there = false;
 	if (failure.message == GetCurrentStatementStartTimestamp())
 		count_contained();
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	sg_violation_transaction(event);
-	if (event == XACT_EVENT_ABORT)
-		rolled_back();
-}
-
-static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
-					  SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		rolled_back();
-}
-
-/*
- * Called once, when the library is preloaded.
- */
-void
-sg_query_errors_init(void)
-{
-	RegisterXactCallback(at_transaction_end, NULL);
-	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }

@@ -21,6 +21,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "failopen.h"
 #include "stats/area.h"
 #include "stats/queries.h"
 
@@ -306,6 +307,7 @@ store_text(SgQueryKey *key, const SgQueryCall *call)
 	char		query[SG_FINDING_QUERY];
 	SgQueryEntry **room;
 
+	sg_fault("query_text");
 	sg_copy_text(query, text, sizeof(query));
 	pfree(text);
 	if (key->id == 0)
@@ -327,6 +329,22 @@ store_text(SgQueryKey *key, const SgQueryCall *call)
 	pfree(room);
 }
 
+/* A call of a statement that is not known yet. */
+typedef struct Unknown
+{
+	SgQueryKey *key;
+	const SgQueryCall *call;
+} Unknown;
+
+/* Called by sg_fail_open() */
+static void
+run_store_text(void *arg)
+{
+	Unknown    *unknown = (Unknown *) arg;
+
+	store_text(unknown->key, unknown->call);
+}
+
 /*
  * Count a call.  One that its process knows costs a look into its bank; the
  * first one of a process, a shared lock; the first one of all, reading its
@@ -336,6 +354,7 @@ void
 sg_query_store(const SgQueryCall *call)
 {
 	SgQueryKey	key;
+	Unknown		unknown = {&key, call};
 
 	key.id = call->source.queryid;
 	key.dbid = MyDatabaseId;
@@ -343,7 +362,13 @@ sg_query_store(const SgQueryCall *call)
 	key.hashed = 0;
 	key.unused = 0;
 
-	if (unlikely(key.id == 0) || !store_known(&key, call))
+	if (likely(key.id != 0) && store_known(&key, call))
+		return;
+
+	/* who counts what has failed contains this himself */
+	if (IsTransactionState())
+		(void) sg_fail_open(run_store_text, &unknown);
+	else
 		store_text(&key, call);
 }
 

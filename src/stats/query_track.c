@@ -32,7 +32,6 @@
 /* The last statement that the client has sent. */
 typedef struct SgCurrentQuery
 {
-	SgQueryPhase phase;			/* as long as its message is the present one */
 	bool		once;			/* it is run for the first time, and no cursor */
 	TimestampTz message;		/* statement_timestamp() of its message */
 	SgSource	source;
@@ -44,6 +43,7 @@ typedef struct SgCurrentQuery
 } SgCurrentQuery;
 
 static SgCurrentQuery current;
+SgQueryPhase sg_query_phase = SG_QUERY_NONE;
 bool		sg_query_declares = false;
 
 /* ---------------- which one ---------------- */
@@ -57,7 +57,7 @@ of_this_message(void)
 static inline bool
 is_running(void)
 {
-	return current.phase == SG_QUERY_RUNNING && of_this_message();
+	return sg_query_phase == SG_QUERY_RUNNING && of_this_message();
 }
 
 /*
@@ -84,7 +84,7 @@ note(const char *text, int location, int len, uint64 queryid)
 		current.end = len > 0 ? location + len : PG_INT32_MAX;
 	else if (current.message != message)
 		current.end = -1;
-	current.phase = SG_QUERY_PREPARING;
+	sg_query_phase = SG_QUERY_PREPARING;
 	current.message = message;
 	current.source.text = text;
 	current.source.location = location;
@@ -115,7 +115,7 @@ static bool
 is_commit_of_it(void)
 {
 	return debug_query_string == NULL &&
-		(current.phase == SG_QUERY_DONE || current.phase == SG_QUERY_PASSED) &&
+		(sg_query_phase == SG_QUERY_DONE || sg_query_phase == SG_QUERY_PASSED) &&
 		current.message >= GetCurrentTransactionStartTimestamp() &&
 		MyBEEntry != NULL && MyBEEntry->st_state == STATE_RUNNING;
 }
@@ -129,7 +129,7 @@ sg_query_current(SgQueryCall *call, int *end)
 {
 	bool		present = of_this_message();
 
-	if (current.phase == SG_QUERY_NONE || (!present && !is_commit_of_it()))
+	if (sg_query_phase == SG_QUERY_NONE || (!present && !is_commit_of_it()))
 		return SG_QUERY_NONE;
 	call->source = current.source;
 	*end = current.end;
@@ -137,13 +137,13 @@ sg_query_current(SgQueryCall *call, int *end)
 	/* its portal may have made room for another one */
 	if (!present)
 		call->source.text = NULL;
-	if (current.phase == SG_QUERY_PASSED)
+	if (sg_query_phase == SG_QUERY_PASSED)
 	{
 		call->elapsed = current.elapsed;
 		call->rows = current.rows;
 	}
-	if (current.phase != SG_QUERY_RUNNING)
-		return current.phase;
+	if (sg_query_phase != SG_QUERY_RUNNING)
+		return sg_query_phase;
 
 	call->now = sg_nanoseconds();
 	call->elapsed = call->now - current.start;
@@ -158,7 +158,7 @@ sg_query_current(SgQueryCall *call, int *end)
 void
 sg_query_failed(void)
 {
-	current.phase = SG_QUERY_NONE;
+	sg_query_phase = SG_QUERY_NONE;
 }
 
 /* ---------------- how long ---------------- */
@@ -240,10 +240,10 @@ count_current(uint64 rows)
 	uint64		now = sg_nanoseconds();
 	uint64		elapsed = now - current.start;
 
-	current.phase = SG_QUERY_DONE;
+	sg_query_phase = SG_QUERY_DONE;
 	if (!count(&current.source, now, elapsed, rows))
 	{
-		current.phase = SG_QUERY_PASSED;
+		sg_query_phase = SG_QUERY_PASSED;
 		current.elapsed = elapsed;
 		current.rows = rows;
 	}
@@ -294,7 +294,7 @@ sg_query_run_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 	push(callback);
 	if (unlikely(sg_track_queries == SG_TRACK_OFF))
 	{
-		current.phase = SG_QUERY_NONE;
+		sg_query_phase = SG_QUERY_NONE;
 		return true;
 	}
 	note(queryDesc->sourceText, plan->stmt_location, plan->stmt_len,
@@ -304,7 +304,7 @@ sg_query_run_begin(ErrorContextCallback *callback, QueryDesc *queryDesc)
 	if (unlikely(sg_open_queries != NULL) &&
 		sg_cursor_source(queryDesc, &current.source))
 		current.once = false;
-	current.phase = SG_QUERY_RUNNING;
+	sg_query_phase = SG_QUERY_RUNNING;
 	current.start = sg_nanoseconds();
 	return true;
 }
@@ -319,7 +319,7 @@ sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
 	uint64		rows = queryDesc->estate->es_processed;
 
 	pop(callback);
-	if (unlikely(current.phase != SG_QUERY_RUNNING))
+	if (unlikely(sg_query_phase != SG_QUERY_RUNNING))
 		return;
 
 	/* a portal runs what changes data to its end, and finishes it, at once */
@@ -332,7 +332,7 @@ sg_query_run_end(ErrorContextCallback *callback, QueryDesc *queryDesc,
 		count_current(rows);
 	else
 	{
-		current.phase = SG_QUERY_DONE;
+		sg_query_phase = SG_QUERY_DONE;
 		sg_cursor_run(queryDesc, &current.source, current.once,
 					  sg_nanoseconds() - current.start);
 	}
@@ -394,7 +394,7 @@ sg_query_utility_begin(ErrorContextCallback *callback,
 	if (is_part() || context == PROCESS_UTILITY_SUBCOMMAND)
 		return false;
 	if (sg_track_queries == SG_TRACK_OFF)
-		current.phase = SG_QUERY_NONE;
+		sg_query_phase = SG_QUERY_NONE;
 	else
 	{
 		/* pg_stat_statements hides it from those whom it calls */
@@ -402,9 +402,9 @@ sg_query_utility_begin(ErrorContextCallback *callback,
 			queryid = pgstat_get_my_query_id();
 		note(text, pstmt->stmt_location, pstmt->stmt_len, queryid);
 	}
-	if (current.phase != SG_QUERY_NONE && is_counted(pstmt->utilityStmt))
+	if (sg_query_phase != SG_QUERY_NONE && is_counted(pstmt->utilityStmt))
 	{
-		current.phase = SG_QUERY_RUNNING;
+		sg_query_phase = SG_QUERY_RUNNING;
 		current.start = sg_nanoseconds();
 	}
 	sg_query_declares = IsA(pstmt->utilityStmt, DeclareCursorStmt);
@@ -430,8 +430,8 @@ sg_query_utility_end(ErrorContextCallback *callback, const QueryCompletion *qc)
 {
 	pop(callback);
 	sg_query_declares = false;
-	if (current.phase == SG_QUERY_PREPARING)
-		current.phase = SG_QUERY_DONE;
-	if (current.phase == SG_QUERY_RUNNING)
+	if (sg_query_phase == SG_QUERY_PREPARING)
+		sg_query_phase = SG_QUERY_DONE;
+	if (sg_query_phase == SG_QUERY_RUNNING)
 		count_current(rows_of(qc));
 }

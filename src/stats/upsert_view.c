@@ -18,6 +18,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -28,8 +29,8 @@
 PG_FUNCTION_INFO_V1(sg_upsert_stats);
 
 /*
- * May the current user see figures about a table?  Who may read it could
- * count its rows himself.
+ * May the current user see figures about a table?  Who may read all of it
+ * could count its rows himself.
  */
 static bool
 may_see(Oid relid)
@@ -40,7 +41,8 @@ may_see(Oid relid)
 		sg_owns_relation(relid, GetUserId()))
 		return true;
 	return pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT,
-								 &gone) == ACLCHECK_OK;
+								 &gone) == ACLCHECK_OK &&
+		!gone && check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 /*

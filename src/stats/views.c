@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -21,6 +22,7 @@
 
 #include "compat.h"
 #include "stats/area.h"
+#include "stats/collector.h"
 #include "stats/findings.h"
 
 #define RULES_COLUMNS		8
@@ -28,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(sg_rules_view);
 PG_FUNCTION_INFO_V1(sg_findings_view);
+PG_FUNCTION_INFO_V1(sg_own_trouble);
 PG_FUNCTION_INFO_V1(sg_findings_reset);
 PG_FUNCTION_INFO_V1(sg_stats_reset);
 
@@ -267,4 +270,28 @@ sg_stats_reset(PG_FUNCTION_ARGS)
 	sg_require_shmem();
 	sg_shmem_reset();
 	PG_RETURN_VOID();
+}
+
+/*
+ * When a statement went through unjudged the last time, NULL if none has since
+ * the server was started; and can the statistics file not be written?
+ */
+Datum
+sg_own_trouble(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	uint64		at;
+
+	sg_require_shmem();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	at = pg_atomic_read_u64(&sg_shared->unjudged_at);
+	nulls[0] = at == 0;
+	values[0] = TimestampTzGetDatum((TimestampTz) at);
+	values[1] = BoolGetDatum(sg_collector != NULL &&
+							 pg_atomic_read_u32(&sg_collector->failing) != 0);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
 }

@@ -27,6 +27,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "failopen.h"
 #include "upsert/upsert.h"
 
 static dlist_head trackers = DLIST_STATIC_INIT(trackers);
@@ -275,6 +276,13 @@ hashing_allocates(const SgTracker *tracker)
 	return tracker->ncandidates > 0;
 }
 
+static inline bool
+may_be_upsert(const ModifyTableState *mt)
+{
+	return mt->operation == CMD_MERGE ||
+		((ModifyTable *) mt->ps.plan)->onConflictAction != ONCONFLICT_NONE;
+}
+
 static void
 start_one(ModifyTableState *mt, const PlannedStmt *plan)
 {
@@ -284,8 +292,7 @@ start_one(ModifyTableState *mt, const PlannedStmt *plan)
 	SgUpsertNote note;
 	SgTracker  *tracker;
 
-	if (node->onConflictAction == ONCONFLICT_NONE &&
-		mt->operation != CMD_MERGE)
+	if (!may_be_upsert(mt))
 		return;
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP && !sg_temp_tables)
 		return;
@@ -318,21 +325,16 @@ start_one(ModifyTableState *mt, const PlannedStmt *plan)
 	attach(tracker);
 }
 
-/*
- * An execution begins.  Called when the executor has been started.
- */
-void
-sg_upsert_start(QueryDesc *queryDesc, int eflags)
+/* Called by sg_fail_open() */
+static void
+start_all(void *arg)
 {
+	QueryDesc  *queryDesc = (QueryDesc *) arg;
 	EState	   *estate = queryDesc->estate;
-	MemoryContext caller;
 	ListCell   *lc;
 
-	if (!sg_enabled || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 ||
-		sg_execution_is_exempt(eflags))
-		return;
-
-	caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	MemoryContextSwitchTo(estate->es_query_cxt);
+	sg_fault("upsert");
 	if (IsA(queryDesc->planstate, ModifyTableState))
 		start_one((ModifyTableState *) queryDesc->planstate,
 				  queryDesc->plannedstmt);
@@ -344,58 +346,40 @@ sg_upsert_start(QueryDesc *queryDesc, int eflags)
 		if (&node->ps != queryDesc->planstate)
 			start_one(node, queryDesc->plannedstmt);
 	}
-	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Is there an upsert, or what may be one?  A data-modifying CTE need be none.
+ */
+static bool
+has_upsert(const QueryDesc *queryDesc)
+{
+	ListCell   *lc;
+
+	if (IsA(queryDesc->planstate, ModifyTableState) &&
+		may_be_upsert((ModifyTableState *) queryDesc->planstate))
+		return true;
+	foreach(lc, queryDesc->estate->es_auxmodifytables)
+	{
+		if (may_be_upsert(lfirst_node(ModifyTableState, lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An execution begins.  Called when the executor has been started.
+ */
+void
+sg_upsert_start(QueryDesc *queryDesc, int eflags)
+{
+	if (!sg_enabled || !has_upsert(queryDesc) || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 ||
+		sg_execution_is_exempt(eflags))
+		return;
+	(void) sg_fail_open(start_all, queryDesc);
 }
 
 /* ---------------- the result ---------------- */
-
-/*
- * The server counts a row of DO UPDATE as a conflict even if a BEFORE UPDATE
- * trigger suppresses it, and forgets one that a BEFORE INSERT trigger
- * suppresses.  Their sum is what is missing from the command tag; where only
- * one of them can be, it is known which.
- */
-static void
-count_conflicts(SgTracker *tracker)
-{
-	ModifyTableState *mt = tracker->mt;
-	const Instrumentation *instrument = mt->ps.instrument;
-	TriggerDesc *triggers = mt->rootResultRelInfo->ri_TrigDesc;
-	bool		only_update = triggers != NULL &&
-		triggers->trig_update_before_row && !triggers->trig_insert_before_row;
-	int64		conflicts = (int64) instrument->ntuples2;
-	int64		filtered = (int64) instrument->nfiltered1;
-	int64		missing = 0;
-	int64		not_inserted;
-
-	if (((ModifyTable *) mt->ps.plan)->onConflictAction == ONCONFLICT_NOTHING)
-		filtered = conflicts;
-	if (tracker->source == NULL)
-		tracker->proposed = filtered + (int64) mt->ps.state->es_processed;
-	else if (mt->canSetTag)
-		missing = tracker->proposed - filtered -
-			(int64) mt->ps.state->es_processed;
-	missing = Max(missing, 0);
-	not_inserted = only_update ? 0 :
-		Min(missing, tracker->proposed - conflicts);
-
-	tracker->inserted = Max(tracker->proposed - conflicts - not_inserted, 0);
-	tracker->replaced = Max(conflicts - filtered - (missing - not_inserted), 0);
-}
-
-static void
-count_result(SgTracker *tracker)
-{
-	if (tracker->merge)
-	{
-		tracker->inserted = (int64) tracker->mt->mt_merge_inserted;
-		tracker->replaced = (int64) tracker->mt->mt_merge_updated;
-	}
-	else
-		count_conflicts(tracker);
-	tracker->skipped = Max(tracker->proposed - tracker->inserted -
-						   tracker->replaced, 0);
-}
 
 /*
  * Bring the statement into its load, and let the rule look at that.
@@ -413,6 +397,24 @@ judge(SgTracker *tracker, QueryDesc *queryDesc)
 	sg_upsert_overwrite_judge(load, tracker, queryDesc);
 }
 
+/* An upsert whose rows are there. */
+typedef struct Done
+{
+	SgTracker  *tracker;
+	QueryDesc  *queryDesc;
+} Done;
+
+/* Called by sg_fail_open() */
+static void
+finish_one(void *arg)
+{
+	Done	   *done = (Done *) arg;
+
+	sg_fault("upsert_finish");
+	sg_count_outcome(done->tracker);
+	judge(done->tracker, done->queryDesc);
+}
+
 /*
  * All rows of the statement itself are there, and no AFTER trigger has run.
  * Its data-modifying CTEs may not have come to their end.
@@ -425,30 +427,41 @@ sg_upsert_finish(QueryDesc *queryDesc)
 	dlist_foreach(iter, &trackers)
 	{
 		SgTracker  *tracker = dlist_container(SgTracker, link, iter.cur);
+		Done		done = {tracker, queryDesc};
 
-		if (&tracker->mt->ps == queryDesc->planstate)
-		{
-			count_result(tracker);
-			judge(tracker, queryDesc);
+		if (&tracker->mt->ps != queryDesc->planstate)
+			continue;
+		/* what does not replace is counted at the end, and not judged */
+		if (!tracker->replacing)
 			return;
+		/* what may be half done has no part in its load */
+		if (!sg_fail_open(finish_one, &done))
+		{
+			tracker->judged = true;
+			tracker->replacing = false;
 		}
+		return;
 	}
 }
 
+/* Called by sg_fail_open() */
 static void
-end_one(SgTracker *tracker, QueryDesc *queryDesc)
+end_one(void *arg)
 {
+	Done	   *done = (Done *) arg;
+	SgTracker  *tracker = done->tracker;
 	SgLoad	   *load;
 
-	count_result(tracker);
+	sg_fault("upsert_end");
+	sg_count_outcome(tracker);
 	if (!tracker->judged)
-		judge(tracker, queryDesc);
+		judge(tracker, done->queryDesc);
 	load = tracker->replacing ? sg_load_find(tracker) : NULL;
 	if (load != NULL)
 		sg_load_commit(load, tracker);
 	/* what is rehearsed has not been written */
 	if (sg_capture == NULL)
-		sg_upserts_count(tracker, queryDesc);
+		sg_upserts_count(tracker, done->queryDesc);
 }
 
 /*
@@ -463,11 +476,12 @@ sg_upsert_end(QueryDesc *queryDesc)
 	dlist_foreach_modify(iter, &trackers)
 	{
 		SgTracker  *tracker = dlist_container(SgTracker, link, iter.cur);
+		Done		done = {tracker, queryDesc};
 
 		if (tracker->mt->ps.state != queryDesc->estate)
 			continue;
 		unlink_tracker(tracker);
 		if (queryDesc->estate->es_finished)
-			end_one(tracker, queryDesc);
+			(void) sg_fail_open(end_one, &done);
 	}
 }

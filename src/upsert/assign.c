@@ -20,10 +20,12 @@
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -264,17 +266,86 @@ is_version(const SgTracker *tracker, AttrNumber attnum, const SgHashed *hashed)
 	return action != NULL && orders_walker(action->qual, &assigned);
 }
 
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
 /*
- * Prepare to hash the value of an expression in an action of MERGE.  Unless
- * the server computes it for each row anyway, only what cannot fail.
+ * An expression without what may refuse its value and leaves the hash as it
+ * is: the check of a domain, and the range of another integer type.
+ */
+static Expr *
+without_check(Expr *expr)
+{
+	FuncExpr   *func;
+
+	if (expr != NULL && IsA(expr, CoerceToDomain))
+		expr = ((CoerceToDomain *) expr)->arg;
+	func = (FuncExpr *) expr;
+	if (expr != NULL && IsA(expr, FuncExpr) &&
+		func->funcformat != COERCE_EXPLICIT_CALL &&
+		list_length(func->args) == 1 && is_integer(func->funcresulttype) &&
+		is_integer(exprType(linitial(func->args))))
+		return linitial(func->args);
+	return expr;
+}
+
+static bool
+is_unknown_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) ||
+		(IsA(node, Param) && ((Param *) node)->paramkind != PARAM_EXTERN))
+		return true;
+	return expression_tree_walker(node, is_unknown_walker, context);
+}
+
+/*
+ * The value of an expression that is the same for all rows, now, since here its
+ * error is not the statement's; or the expression if it cannot fail for a row.
+ * NULL for others: the server computes the key of a row that it inserts, but of
+ * one that matches, nobody else would.
+ */
+static Expr *
+harmless(SgTracker *tracker, Expr *expr)
+{
+	EState	   *estate = tracker->mt->ps.state;
+	Oid			type = exprType((Node *) expr);
+	int16		len;
+	bool		by_value;
+	bool		isnull;
+	Datum		value;
+
+	if (contain_subplans((Node *) expr) ||
+		contain_volatile_functions((Node *) expr))
+		return NULL;
+	if (is_unknown_walker((Node *) expr, NULL))
+		return contain_leaked_vars((Node *) expr) ? NULL : expr;
+	if (!IsA(expr, SQLValueFunction) &&
+		contain_mutable_functions((Node *) expr))
+		return NULL;
+	get_typlenbyval(type, &len, &by_value);
+	value = ExecEvalExprSwitchContext(ExecInitExpr(expr, &tracker->mt->ps),
+									  GetPerTupleExprContext(estate), &isnull);
+	return (Expr *) makeConst(type, -1, exprCollation((Node *) expr), len,
+							  isnull ? (Datum) 0 : datumCopy(value, by_value, len),
+							  isnull, by_value);
+}
+
+/*
+ * Prepare to hash the value of an expression in an action of MERGE.
  */
 static bool
-hash_merge_value(SgTracker *tracker, SgHashed *hashed, Expr *expr,
-				 bool computed)
+hash_merge_value(SgTracker *tracker, SgHashed *hashed, Expr *expr)
 {
-	Expr	   *bare = without_relabel(expr);
+	Expr	   *bare;
 	Reads		reads = {tracker};
 
+	expr = without_check(expr);
+	bare = without_relabel(expr);
 	if (bare == NULL ||
 		!sg_hashed_init(hashed, 0, exprType((Node *) expr),
 						exprCollation((Node *) expr)))
@@ -285,10 +356,8 @@ hash_merge_value(SgTracker *tracker, SgHashed *hashed, Expr *expr,
 		return ((Var *) bare)->varno == INNER_VAR && hashed->attnum > 0;
 	}
 	reads_walker((Node *) expr, &reads);
-	if (reads.old_row ||
-		(!IsA(bare, Const) && !IsA(bare, Param) &&
-		 (!computed || contain_subplans((Node *) expr) ||
-		  contain_volatile_functions((Node *) expr))))
+	expr = reads.old_row ? NULL : harmless(tracker, expr);
+	if (expr == NULL)
 		return false;
 	hashed->state = ExecInitExpr(expr, &tracker->mt->ps);
 	return true;
@@ -303,7 +372,7 @@ hash_assigned(SgTracker *tracker, SgHashed *hashed, Expr *expr)
 	Var		   *var = (Var *) without_relabel(expr);
 
 	if (tracker->merge)
-		return hash_merge_value(tracker, hashed, expr, false);
+		return hash_merge_value(tracker, hashed, expr);
 	return var != NULL && IsA(var, Var) && var->varno == INNER_VAR &&
 		var->varattno > 0 && !is_key_slot(tracker, var->varattno) &&
 		sg_hashed_init(hashed, var->varattno, var->vartype, var->varcollid);
@@ -375,8 +444,7 @@ sg_merge_hashed(SgTracker *tracker)
 
 		/* an unmatched row is inserted, a matched one has the same key */
 		if (expr == NULL ||
-			!hash_merge_value(tracker, &tracker->hashed[i], expr,
-							  insert->qual == NULL))
+			!hash_merge_value(tracker, &tracker->hashed[i], expr))
 			return false;
 	}
 	tracker->nhashed = tracker->target.nhashed;

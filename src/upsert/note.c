@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "failopen.h"
 #include "upsert/upsert.h"
 
 /* words of a note before its columns */
@@ -111,17 +112,37 @@ collect_equated(Node *qual, Index target, Bitmapset **columns)
 		*columns = bms_add_member(*columns, attnum);
 }
 
+/* What the condition of a MERGE is asked for. */
+typedef struct Equated
+{
+	Query	   *query;
+	Bitmapset  *columns;		/* out */
+} Equated;
+
+/* Called by sg_fail_open() */
+static void
+find_equated(void *arg)
+{
+	Equated    *equated = (Equated *) arg;
+	Query	   *query = equated->query;
+	Bitmapset  *columns = NULL;
+
+	sg_fault("merge_keys");
+	collect_equated(sg_merge_on(query), query->resultRelation, &columns);
+	equated->columns = columns;
+}
+
 static Bitmapset *
 merge_keys(Query *query)
 {
-	Bitmapset  *columns = NULL;
+	Equated		equated = {query, NULL};
 
 	if (!merge_is_upsert(query))
 		return NULL;
-	collect_equated(sg_merge_on(query), query->resultRelation, &columns);
-	if (bms_num_members(columns) > INDEX_MAX_KEYS)
+	(void) sg_fail_open(find_equated, &equated);
+	if (bms_num_members(equated.columns) > INDEX_MAX_KEYS)
 		return NULL;
-	return columns;
+	return equated.columns;
 }
 
 /* ---------------- writing and reading ---------------- */

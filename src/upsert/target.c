@@ -35,8 +35,11 @@
 
 #include "upsert/upsert.h"
 
-/* more than a session meets, unless it makes and drops tables all the time */
-#define MAX_TARGETS		1024
+/*
+ * More than most sessions meet, unless they make and drop tables all the time;
+ * one takes a kilobyte and a half.
+ */
+#define MAX_TARGETS		512
 
 static HTAB *targets = NULL;	/* of SgTarget */
 

@@ -240,6 +240,10 @@ extern void sg_load_see(SgLoad *load, SgTracker *tracker);
 extern void sg_window_close(SgWindow *window, int64 opens_at);
 extern void sg_load_commit(SgLoad *load, const SgTracker *tracker);
 
+/* ---------------- outcome.c ---------------- */
+
+extern void sg_count_outcome(SgTracker *tracker);
+
 /* ---------------- rules/upsert_overwrite.c ---------------- */
 
 extern bool sg_upsert_overwrite_suspects(SgLoad *load);
