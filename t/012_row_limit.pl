@@ -12,6 +12,7 @@ use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Protocol;
+use Skips;
 use Test::More;
 
 my $node = incident_node('row_limit');
@@ -197,9 +198,7 @@ SKIP:
 # Foreign tables: what the other server changes by itself is known afterwards.
 SKIP:
 {
-	skip 'postgres_fdw is not installed', 1
-	  unless $node->safe_psql('postgres',
-		q{SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'});
+	skip_lacking($node, 1, 'postgres_fdw');
 
 	$node->safe_psql(
 		'postgres', q{

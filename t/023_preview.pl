@@ -10,6 +10,7 @@ use lib $FindBin::RealBin;
 use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Skips;
 use Test::More;
 
 my $node = incident_node('main', init => { allows_streaming => 1 });
@@ -189,9 +190,7 @@ $locker->quit;
 # What reaches out is known by what it is in C, not by its name
 SKIP:
 {
-	my $share = $node->config_data('--sharedir');
-	skip 'dblink and file_fdw are not installed', 5
-	  unless -e "$share/extension/dblink.control" && -e "$share/extension/file_fdw.control";
+	skip_lacking($node, 5, 'dblink', 'file_fdw');
 	my $touched = $node->basedir . '/touched';
 	$node->safe_psql('postgres', qq{
 		CREATE SCHEMA other;

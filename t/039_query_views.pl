@@ -12,6 +12,7 @@ use Figures;
 use Incident;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Skips;
 use Test::More;
 
 my $node = figures_node('query_views');
@@ -198,8 +199,7 @@ $node->stop;
 
 SKIP:
 {
-	skip 'pg_stat_statements is not installed', 2
-	  if !-e $node->config_data('--pkglibdir') . '/pg_stat_statements.so';
+	skip_lacking($node, 2, 'pg_stat_statements');
 	for my $libraries ('safeguard, pg_stat_statements', 'pg_stat_statements, safeguard')
 	{
 		add_conf($node, "shared_preload_libraries = '$libraries'",

@@ -13,7 +13,7 @@ use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(may_skip leave_out lacking need_extension);
+our @EXPORT = qw(may_skip leave_out lacking skip_lacking need_extension);
 
 sub may_skip
 {
@@ -40,6 +40,19 @@ sub lacking
 	my ($major) = $node->pg_version =~ /^(\d+)/;
 	my $assert = $node->config_data('--configure') =~ /--enable-cassert/;
 	return "tap-$extension-$major" . ($assert ? '-assert' : '');
+}
+
+# Leaves the tests of a SKIP block out if one of these extensions is missing.
+sub skip_lacking
+{
+	my ($node, $count, @extensions) = @_;
+	for my $extension (@extensions)
+	{
+		my $name = lacking($node, $extension) or next;
+		ok(may_skip($name), "$extension is not installed, which is allowed for $name");
+		skip("$extension is not installed", $count);
+	}
+	return;
 }
 
 # Ends the test file if it is missing.
