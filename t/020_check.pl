@@ -9,6 +9,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 
+use BrokenPipe;
 use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;

@@ -10,6 +10,8 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
+
+use BrokenPipe;
 use DdlCases;
 use IPC::Run;
 use JSON::PP;

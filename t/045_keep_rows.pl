@@ -9,6 +9,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 
+use BrokenPipe;
 use Kept;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;

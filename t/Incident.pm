@@ -9,6 +9,7 @@ package Incident;
 use strict;
 use warnings FATAL => 'all';
 
+use BrokenPipe;
 use Exporter qw(import);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;

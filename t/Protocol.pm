@@ -10,6 +10,7 @@ package Protocol;
 use strict;
 use warnings FATAL => 'all';
 
+use BrokenPipe;
 use Exporter 'import';
 use IO::Socket::UNIX;
 use PostgreSQL::Test::Utils;

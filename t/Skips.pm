@@ -8,6 +8,7 @@ package Skips;
 use strict;
 use warnings FATAL => 'all';
 
+use BrokenPipe;
 use Exporter qw(import);
 use FindBin;
 use PostgreSQL::Test::Utils;
