@@ -96,12 +96,12 @@ sg_make_root()
 {
 	local suite=$1 version=$2 root=$3
 
-	[ ! -e "$root/.stamp-$version-3" ] || return 0
+	[ ! -e "$root/.stamp-$version-4" ] || return 0
 	sg_make_base "$suite" "$root" || return 1
 	sg_nsroot "$root" sh -ec "
 		apt-get -qq update
 		apt-get -qq -y install postgresql-$version
-		apt-get -qq -y install gcc make libc6-dev libipc-run-perl perl python3-minimal diffutils
+		apt-get -qq -y install gcc make libc6-dev libipc-run-perl perl python3-minimal diffutils ccache
 		for package in pgbouncer sqlsmith postgresql-$version-pgaudit \
 			postgresql-$version-plpgsql-check postgresql-$version-pg-hint-plan; do
 			! apt-cache show \$package >/dev/null 2>&1 ||
@@ -113,7 +113,7 @@ sg_make_root()
 		rm -f postgresql-server-dev-${version}_*.deb
 		apt-get clean
 		rm -rf /var/lib/apt/lists/*" >>"$root.log" 2>&1 || return 1
-	touch "$root/.stamp-$version-3"
+	touch "$root/.stamp-$version-4"
 }
 
 # sg_make_package_root SUITE VERSION ROOT: the same with a server as a user has
@@ -190,8 +190,11 @@ sg_on_server()
 		PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config "$SG_SOURCE/$script" "$@"
 		return
 	fi
-	NSROOT_BIND="$SG_SOURCE:/mnt${SG_PG_SOURCE:+ $SG_PG_SOURCE:/srv/postgresql}${SG_OLD_SERVER:+ $SG_OLD_SERVER:/srv/old}" \
+	# users have other numbers there
+	[ -z "${SG_CCACHE:-}" ] || mkdir -p "$SG_CCACHE/$major"
+	NSROOT_BIND="$SG_SOURCE:/mnt${SG_PG_SOURCE:+ $SG_PG_SOURCE:/srv/postgresql}${SG_OLD_SERVER:+ $SG_OLD_SERVER:/srv/old}${SG_CCACHE:+ $SG_CCACHE/$major:/srv/ccache}" \
 		sg_nsroot "$SG_CACHE/${SG_SUITE_OF[$major]}" \
 		env PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
-		${SG_PG_SOURCE:+SG_PG_SOURCE=/srv/postgresql} "/mnt/$script" "$@"
+		${SG_PG_SOURCE:+SG_PG_SOURCE=/srv/postgresql} ${SG_CCACHE:+SG_CCACHE=/srv/ccache} \
+		"/mnt/$script" "$@"
 }

@@ -167,9 +167,21 @@ sg_copy_postgres()
 	SG_PGXS=$(dirname "$(dirname "$(dirname "$("$SG_PG_CONFIG" --pgxs)")")")
 }
 
+# Where SG_CCACHE names a folder, ccache keeps there what it has compiled, and
+# sees a source in the next private folder as the same: the suites and proofs
+# of one run build the same some thirty times.
 sg_make()
 {
-	sg_as make -s -C "$SG_WORK/src" PG_CONFIG="$SG_PG_CONFIG" with_llvm=no "$@"
+	local cached=() cc=()
+
+	if [ -n "${SG_CCACHE:-}" ] && command -v ccache >/dev/null 2>&1; then
+		mkdir -p "$SG_CCACHE/own"
+		[ "${#SG_AS[@]}" -eq 0 ] || chown "${SG_AS[2]}:" "$SG_CCACHE/own"
+		cached=(env CCACHE_DIR="$SG_CCACHE/own" CCACHE_BASEDIR="$SG_WORK" CCACHE_NOHASHDIR=1)
+		cc=(CC="ccache gcc")
+	fi
+	sg_as ${cached[@]+"${cached[@]}"} make -s -C "$SG_WORK/src" PG_CONFIG="$SG_PG_CONFIG" with_llvm=no \
+		${cc[@]+"${cc[@]}"} "$@"
 }
 
 # Builds, and installs into the copy of the server's files.

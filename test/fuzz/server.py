@@ -106,7 +106,7 @@ trap sg_remove_work EXIT
 sg_copy_source
 sg_copy_postgres
 sg_own_work
-sg_build >"$SG_WORK/build.log" 2>&1 || { cat "$SG_WORK/build.log" >&2; exit 1; }
+sg_build COPT="${SG_COPT:--Werror}" >"$SG_WORK/build.log" 2>&1 || { cat "$SG_WORK/build.log" >&2; exit 1; }
 sg_start_cluster data "shared_preload_libraries = 'safeguard'"
 sg_as "$SG_BIN/psql" -X -q -h "$SG_WORK" -U postgres -d postgres \
     -c 'CREATE EXTENSION safeguard' >&2
