@@ -19,10 +19,12 @@ my $write = \&IPC::Run::_write;
 
 no warnings 'redefine';
 *IPC::Run::_write = sub {
-	my $written = eval { $write->(@_) };
+	# what a child that cannot start has to say is handed over in $@ itself
+	my ($fd, $text) = @_;
+	my $written = eval { $write->($fd, $text) };
 	return $written unless $@;
 	die $@ unless $@ =~ /^\Q$message\E/;
-	return length $_[1];
+	return length $text;
 };
 
 1;
