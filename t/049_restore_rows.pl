@@ -97,6 +97,7 @@ my ($rc, $stdout, $stderr) = $node->psql(
 		BEGIN; SAVEPOINT s; SELECT safeguard.restore_rows('first'); ROLLBACK TO s; COMMIT;},
 	on_error_stop => 0);
 like($stderr, qr/canceling statement due to statement timeout/, 'cancelled');
+is(() = $stderr =~ /ERROR: /g, 1, 'cancelled: the session can restore');
 is($node->safe_psql('postgres', "SELECT $STATE"), $after, 'cancelled: nothing is restored');
 
 # Prepared transactions.

@@ -109,7 +109,7 @@ sub sleeps
 my %cases = (
 	'rejected statements' => $BAD,
 	'accepted ones' => "BEGIN; $GOOD; ROLLBACK",
-	'rejected and caught' => qq{DO \$\$BEGIN FOR i IN 1..10 LOOP BEGIN $BAD; EXCEPTION WHEN SQLSTATE 'SG001' THEN NULL; END; END LOOP; END\$\$},
+	'rejected and caught' => qq{DO \$\$BEGIN FOR i IN 1..10 LOOP BEGIN $BAD; RAISE 'not rejected'; EXCEPTION WHEN SQLSTATE 'SG001' THEN NULL; END; END LOOP; END\$\$},
 	'savepoints' => "BEGIN; SAVEPOINT a; $GOOD; SAVEPOINT b; $BAD; ROLLBACK TO b; ROLLBACK TO a; $GOOD; SAVEPOINT c; RELEASE c; ROLLBACK",
 	'errors of the server' => "UPDATE point_info SET point_name = (1 / (id - id))::text WHERE (system_id, id) IN (SELECT p.system_id, p.id FROM point_info p)",
 	'violated constraints' => "INSERT INTO point_info VALUES (1, 1, ''); INSERT INTO point_info VALUES (99, 1, '')",
@@ -149,6 +149,21 @@ sub distinct
 	return 'SELECT concat(' . join(', ', map { $n & 1 << $_ ? 'id' : 'system_id' } 0 .. 9) . ') FROM point_info WHERE id = 1';
 }
 
+# What ends with an error does so each time, once or twice, or it would be
+# another case; the others never do.
+my %fails = (
+	'rejected statements' => [ qr/UPDATE matches table/, 1 ],
+	'errors of the server' => [ qr/division by zero/, 1 ],
+	'cancelled statements' => [ qr/canceling statement due to statement timeout/, 1 ],
+	'cursors of failed transactions' => [ qr/UPDATE matches table/, 1 ],
+	'savepoints' => [ qr/UPDATE matches table/, 1 ],
+	'plans with findings' => [ qr/UPDATE matches table/, 2 ],
+	'violated constraints' => [ qr/violates/, 2 ],
+	'failed upserts' => [ qr/cannot affect row a second time/, 1 ],
+	'a limit of rows' => [ qr/UPDATE changes more than 1 row/, 1 ],
+	'functions' => [ qr/nowhere/, 1 ],
+	'a syntax error' => [ qr/syntax error/, 1 ]);
+
 # What has grown, by name
 sub grown
 {
@@ -174,6 +189,10 @@ for my $case (sort keys %cases)
 	cmp_ok($after->[1] - $before->[1], '<=', 32 * 1024, "$case: nothing grows")
 	  or diag "$before->[1] bytes in $before->[2] contexts, then $after->[1] in $after->[2]: " . grown($before->[4], $after->[4]);
 	is($after->[3], '', "$case: no context is left");
+	my ($meant, $each) = @{ $fails{$case} // [ qr/(?!)/, 0 ] };
+	my @errors = grep { /ERROR: / } split /\n/, $stderr;
+	is(scalar @errors, $each * ($warm + $more), "$case: as many errors as there should be");
+	is(join("\n", grep { !/$meant/ } @errors), '', "$case: none but the one that is meant");
 }
 
 $node->stop;
